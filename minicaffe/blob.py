@@ -1,8 +1,8 @@
 """Blob: an n-dimensional array and its gradient, as they travel between layers.
 
-Memory is flat, lazily zeroed and may be shared: a Split's tops alias its bottom's data, parameters shared by name alias one
-data and one diff, and all learnable parameters of a net are windows of one flat buffer. A diff takes memory only when
-somebody first touches it, so a blob that no gradient reaches owns none.
+Memory is flat, lazily zeroed and may be shared: a Split's tops alias its bottom's data, parameters shared by name
+alias one data and one diff, and all learnable parameters of a net are windows of one flat buffer. A diff takes memory
+only when somebody first touches it, so a blob that no gradient reaches owns none.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ class Blob:
         self.count = 1
         self._data = Memory(0, self.dtype)
         self._diff = Memory(0, self.dtype)
-        self._array = self._array_of = self._diff_array = self._diff_array_of = None
+        self._array: Any = None
+        self._array_of: Any = None
+        self._diff_array: Any = None
+        self._diff_array_of: Any = None
         self.reshape(*shape)
 
     # -- shape --------------------------------------------------------------------------------------------------------
@@ -155,7 +158,9 @@ class Blob:
 
     def _checked(self, memory: Memory) -> Memory:
         if self.count > memory.capacity:
-            raise NetError(f"blob {self.name!r} ({self.shape_string}) cannot share a memory of {memory.capacity} numbers")
+            raise NetError(
+                f"blob {self.name!r} ({self.shape_string}) cannot share a memory of {memory.capacity} numbers"
+            )
         return memory
 
     def shares_data_with(self, other: Blob) -> bool:

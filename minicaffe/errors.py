@@ -43,7 +43,7 @@ class DeviceError(Error):
     """A device was asked for that is not here."""
 
 
-class MissingDependency(Error):
+class MissingDependencyError(Error):
     """An optional package is needed; the message says what to install."""
 
 
@@ -69,6 +69,6 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(repr(match) for match in matches)}?)"
 
 
-def missing_dependency(package: str, extra: str, purpose: str) -> MissingDependency:
+def missing_dependency(package: str, extra: str, purpose: str) -> MissingDependencyError:
     """Return the error for an optional package that is not installed: `pip install 'minicaffe[extra]'`."""
-    return MissingDependency(f"{purpose} needs the package {package!r}: pip install 'minicaffe[{extra}]'")
+    return MissingDependencyError(f"{purpose} needs the package {package!r}: pip install 'minicaffe[{extra}]'")

@@ -1,8 +1,9 @@
 """Layer: the contract every layer fulfils, ours and users' alike, and the registry that finds it by its type.
 
-The life of a layer: its counts of bottoms and tops are checked, `setup` runs once, `reshape` before every forward (cheap when
-nothing changed), then `forward` and, where the backward plan says so, `backward`. Backward *overwrites* the diffs of the
-bottoms it is asked for and leaves the others alone; it *accumulates* into the diffs of its parameters.
+The life of a layer: its counts of bottoms and tops are checked, `setup` runs once, `reshape` before every forward
+(cheap when nothing changed), then `forward` and, where the backward plan says so, `backward`. Backward *overwrites*
+the diffs of the bottoms it is asked for and leaves the others alone; it *accumulates* into the diffs of its
+parameters.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Layer:
 
     Class data: `bottoms`, `tops` (a number, or (least, most) with None for no limit), `equal_counts` (as many tops as
     bottoms), `auto_top` (tops left out of the prototxt are made), `in_place` (a top may be its bottom),
-    `no_force_backward` (bottoms that `force_backward` leaves alone), `default_loss_weights` (of the first tops).
+    `no_force_backward` (bottoms that `force_backward` leaves alone, negative ones counted from the last),
+    `default_loss_weights` (of the first tops).
     """
 
     type: ClassVar[str] = ""
@@ -69,6 +71,7 @@ class Layer:
         self.name: str = self.param.name
         self.phase: Phase = self.setting.phase
         self.ops = self.setting.ops
+        self.param_str = self.param_str_ = self.param.python_param.param_str
         self.blobs: BlobVec = BlobVec(self.setting.dtype)
         self.fillers: dict[int, Any] = {}
         self.param_propagate_down: list[bool] = []
@@ -97,7 +100,8 @@ class Layer:
     # -- what a layer may call ----------------------------------------------------------------------------------------
 
     def add_param(self, shape: Sequence[int], filler: Any = None) -> Blob:
-        """Append a learnable blob. `filler`, a FillerParameter, runs later and only if no earlier layer owns the blob."""
+        """Append a learnable blob. `filler`, a FillerParameter, runs later and only if no earlier layer owns the
+        blob."""
         blob = Blob(shape, self.setting.dtype, name=f"{self.name}[{len(self.blobs)}]")
         if filler is not None:
             self.fillers[len(self.blobs)] = filler
@@ -167,10 +171,9 @@ def layer_class(param: Any) -> type[Layer]:
     cls = _registry.get(param.type)
     if cls is None:
         raise NetError(
-            f"{describe(param)}: unknown layer type {param.type!r}{did_you_mean(param.type, _registry)}\n"
-            f"  known types: {', '.join(sorted(_registry))}\n"
-            "  a layer of your own: class it from minicaffe.Layer, decorate it with @minicaffe.register(TYPE) and import it "
-            "first, or name it in a layer of type 'Python'"
+            f"{describe(param)}: unknown layer type {param.type!r}{did_you_mean(param.type, _registry)}\n  known "
+            f"types: {', '.join(sorted(_registry))}\n  a layer of your own: class it from minicaffe.Layer, decorate "
+            "it with @minicaffe.register(TYPE) and import it first, or name it in a layer of type 'Python'"
         )
     return cls
 

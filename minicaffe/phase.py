@@ -6,7 +6,8 @@ from __future__ import annotations
 class Phase(int):
     """An integer (0 TRAIN, 1 TEST) that also equals, hashes and prints so that `cfg[str(self.phase)]` works.
 
-    BVLC Caffe hands Python layers an int, its Fast R-CNN fork an object whose `str()` is `'TRAIN'`; both comparisons hold.
+    BVLC Caffe hands Python layers an int, its Fast R-CNN fork an object whose `str()` is `'TRAIN'`; both comparisons
+    hold.
     """
 
     def __str__(self) -> str:

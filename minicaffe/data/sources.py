@@ -114,7 +114,8 @@ class Source:
 def open_source(path: str | os.PathLike[str], backend: str = "LMDB") -> Source:
     """Open the LMDB or LevelDB at `path`, read-only, standing on its first item.
 
-    DataError if it is missing, empty, broken or of the other kind; MissingDependency without the package that reads it.
+    DataError if it is missing, empty, broken or of the other kind; MissingDependencyError without the package that
+    reads it.
     """
     path = Path(path)
     _check_kind(path, backend)
@@ -213,6 +214,6 @@ class Writer(ABC):
 def create_source(path: str | os.PathLike[str], backend: str = "LMDB", batch: int = 1000) -> Writer:
     """Return a writer for a new LMDB or LevelDB at `path`: `with create_source(path) as out: out.put(key, value)`.
 
-    DataError if something is there already; MissingDependency without the package that writes it.
+    DataError if something is there already; MissingDependencyError without the package that writes it.
     """
     return _module(backend).NewDatabase(path, batch)

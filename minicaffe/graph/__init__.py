@@ -1,8 +1,10 @@
-"""Passes over a net before a single layer exists: pure functions from definitions to definitions, and at last to a plan.
+"""Passes over a net before a single layer exists: pure functions from definitions to definitions, and at last to a
+plan.
 
-`filter_net` keeps the layers of one phase, level and stage; `insert_splits` gives every consumer of a blob its own copy;
-`wire` binds bottoms to tops; `resolve_sharing` finds who owns each named parameter; `plan_backward` decides which layers run
-backward and which gradients they compute. `minicaffe.net.Net` does nothing but run them in this order and build the layers.
+`filter_net` keeps the layers of one phase, level and stage; `insert_splits` gives every consumer of a blob its own
+copy; `wire` binds bottoms to tops; `resolve_sharing` finds who owns each named parameter; `plan_backward` decides
+which layers run backward and which gradients they compute. `minicaffe.net.Net` does nothing but run them in this
+order and build the layers.
 """
 
 from minicaffe.graph.backward import BackwardPlan, LayerNeeds, plan_backward

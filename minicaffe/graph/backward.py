@@ -1,10 +1,11 @@
 """Which layers run backward, and which gradients they compute: the three walks of Caffe's `Net::Init`.
 
 Walk A, forward: a layer needs backward when one of its bottoms does or one of its parameters learns; an explicit
-`propagate_down` decides alone whether a bottom wants its gradient (but does not stop the need from travelling on). Walk B,
-backward: a layer that feeds no loss, or whose every top is skipped by its consumers, is switched off; a bottom that wants no
-gradient is skipped. Walk C: `force_backward` switches everything on. This is BVLC master; the fork that the published OHEM
-net was written for ANDs `propagate_down` with the need of the bottom, which gives that net the same plan.
+`propagate_down` decides alone whether a bottom wants its gradient (but does not stop the need from travelling on).
+Walk B, backward: a layer that feeds no loss, or whose every top is skipped by its consumers, is switched off; a
+bottom that wants no gradient is skipped. Walk C: `force_backward` switches everything on. This is BVLC master; the
+fork that the published OHEM net was written for ANDs `propagate_down` with the need of the bottom, which gives that
+net the same plan.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from dataclasses import dataclass, field
 class LayerNeeds:
     """What the planner must know of a layer.
 
-    bottoms, tops: blob names. propagate_down: as in the prototxt ([] when not given). learns: per parameter, lr_mult != 0 in
-    the layer's own spec. losses: loss weight of each top. force: per bottom, whether `force_backward` may ask for it.
+    bottoms, tops: blob names. propagate_down: as in the prototxt ([] when not given). learns: per parameter, lr_mult
+    != 0 in the layer's own spec. losses: loss weight of each top. force: per bottom, whether `force_backward` may ask
+    for it.
     """
 
     name: str

@@ -1,9 +1,10 @@
 """Parameters shared by name: who owns each, and with which multipliers it learns.
 
-The first layer that uses a name owns the parameter; every later one shares its data and its diff, so the gradients of all of
-them add up in one place. lr_mult and decay_mult are adopted from whoever states them first; two different explicit values are
-an error. (That is how the readonly owners in an OHEM net come to learn with the trainable sharers' multipliers.) Shapes must
-be equal, or with `share_mode: PERMISSIVE` on the later layer only the counts. Rules of Caffe's `Net::AppendParam`.
+The first layer that uses a name owns the parameter; every later one shares its data and its diff, so the gradients of
+all of them add up in one place. lr_mult and decay_mult are adopted from whoever states them first; two different
+explicit values are an error. (That is how the readonly owners in an OHEM net come to learn with the trainable
+sharers' multipliers.) Shapes must be equal, or with `share_mode: PERMISSIVE` on the later layer only the counts.
+Rules of Caffe's `Net::AppendParam`.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def resolve_sharing(
     for layer, (param, layer_shapes) in enumerate(zip(params, shapes, strict=True)):
         if len(param.param) > len(layer_shapes):
             raise NetError(
-                f"{describe(param)}: Too many params specified for layer {param.name}: {len(param.param)} 'param' entries for "
-                f"{len(layer_shapes)} parameter blobs"
+                f"{describe(param)}: Too many params specified for layer {param.name}: {len(param.param)} 'param' "
+                f"entries for {len(layer_shapes)} parameter blobs"
             )
         for index in range(len(layer_shapes)):
             spec = param_spec(param, index)
@@ -108,6 +109,7 @@ def _adopt(parameter: Parameter, spec: Any, params: Any, slots: list[ParameterSl
                 if param_spec(params[slots[s].layer], slots[s].index).HasField(field_name)
             )
             raise NetError(
-                f"{describe(params[layer])}: Shared param {parameter.name!r} has mismatched {field_name}: {value:g} here, "
-                f"{getattr(parameter, field_name):g} in {describe(earlier)}; give it in one place, or equal in both"
+                f"{describe(params[layer])}: Shared param {parameter.name!r} has mismatched {field_name}: {value:g} "
+                f"here, {getattr(parameter, field_name):g} in {describe(earlier)}; give it in one place, or equal "
+                "in both"
             )

@@ -1,10 +1,10 @@
 """Give every consumer of a blob its own copy, so that each blob is produced once and consumed once.
 
-A top with more than one consumer gets a Split layer right behind its producer, named as Caffe's `insert_splits` names it:
-layer `BLOB_LAYER_TOPINDEX_split`, tops `BLOB_LAYER_TOPINDEX_split_K` with K in the order of the consumers in the file. LAYER
-is the last producer, so a blob that an in-place ReLU rewrote is split behind the ReLU. A top with an explicit non-zero
-loss_weight counts one consumer more (the loss itself, K = 0); the Split takes that weight over and the producer's whole
-loss_weight list is cleared, as in Caffe.
+A top with more than one consumer gets a Split layer right behind its producer, named as Caffe's `insert_splits` names
+it: layer `BLOB_LAYER_TOPINDEX_split`, tops `BLOB_LAYER_TOPINDEX_split_K` with K in the order of the consumers in the
+file. LAYER is the last producer, so a blob that an in-place ReLU rewrote is split behind the ReLU. A top with an
+explicit non-zero loss_weight counts one consumer more (the loss itself, K = 0); the Split takes that weight over and
+the producer's whole loss_weight list is cleared, as in Caffe.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ Top = tuple[int, int]  # (layer index, top index)
 def insert_splits(net: Any, unfiltered: Any = None) -> Any:
     """Return a copy of `net` (NetParameter) with Split layers inserted.
 
-    `unfiltered`, the definition before `filter_net`, lets the error for an unknown bottom say in which phase it would exist.
+    `unfiltered`, the definition before `filter_net`, lets the error for an unknown bottom say in which phase it would
+    exist.
     """
     sources, consumers, loss_weights = _trace(net, unfiltered)
     out = schema.NetParameter()
     out.CopyFrom(net)
     del out.layer[:]
-    taken: Counter[Top] = Counter({top: 1 for top in loss_weights})
+    taken: Counter[Top] = Counter(dict.fromkeys(loss_weights, 1))
     for i, original in enumerate(net.layer):
         layer = out.layer.add()
         layer.CopyFrom(original)
@@ -92,8 +93,8 @@ def _unknown_bottom(net: Any, unfiltered: Any, i: int, j: int) -> str:
     if later:
         place = f" ({later[0].origin})" if later[0].origin else ""
         return (
-            f"{message}\n  it is only produced afterwards, by layer {later[0].name!r}{place}: layers run in the order of the "
-            "file, and a net has no cycles; move the producer before its consumer"
+            f"{message}\n  it is only produced afterwards, by layer {later[0].name!r}{place}: layers run in the "
+            "order of the file, and a net has no cycles; move the producer before its consumer"
         )
     elsewhere = states_that_produce(unfiltered, blob) if unfiltered is not None else []
     if elsewhere:

@@ -1,7 +1,8 @@
 """Which layers of a definition exist: phase, level and stages against each layer's `include` and `exclude` rules.
 
-The rules are those of Caffe's `Net::FilterNet` and `StateMeetsRule`: without `include` a layer stays unless an `exclude` rule
-is met; with `include` it stays if any of those rules is met; both on one layer is an error. An empty rule is always met.
+The rules are those of Caffe's `Net::FilterNet` and `StateMeetsRule`: without `include` a layer stays unless an
+`exclude` rule is met; with `include` it stays if any of those rules is met; both on one layer is an error. An empty
+rule is always met.
 """
 
 from __future__ import annotations

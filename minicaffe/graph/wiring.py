@@ -1,4 +1,5 @@
-"""Bind the bottoms and tops of every layer to blobs, with the checks Caffe's `Net::AppendBottom` and `AppendTop` make."""
+"""Bind the bottoms and tops of every layer to blobs, with the checks Caffe's `Net::AppendBottom` and `AppendTop`
+make."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Graph:
 def wire(net: Any, tops_made: Callable[[Any], int]) -> Graph:
     """Return the Graph of `net`, a NetParameter with splits inserted.
 
-    `tops_made(layer_param)` says how many tops the layer has at least, when it makes missing ones by itself (losses do).
+    `tops_made(layer_param)` says how many tops the layer has at least, when it makes missing ones by itself (losses
+    do).
     """
     graph = Graph()
     ids: dict[str, int] = {}
@@ -42,13 +44,15 @@ def wire(net: Any, tops_made: Callable[[Any], int]) -> Graph:
     for index, param in enumerate(net.layer):
         if param.propagate_down and len(param.propagate_down) != len(param.bottom):
             raise NetError(
-                f"{describe(param)}: propagate_down is given {len(param.propagate_down)} times for {len(param.bottom)} bottoms; "
-                "give it once for each bottom, in their order, or not at all"
+                f"{describe(param)}: propagate_down is given {len(param.propagate_down)} times for "
+                f"{len(param.bottom)} bottoms; give it once for each bottom, in their order, or not at all"
             )
         node = Node(param)
         for j, name in enumerate(param.bottom):
             if name not in available:
-                raise NetError(f"{describe(param)}: Unknown bottom blob {name!r} (layer {param.name!r}, bottom index {j})")
+                raise NetError(
+                    f"{describe(param)}: Unknown bottom blob {name!r} (layer {param.name!r}, bottom index {j})"
+                )
             node.bottoms.append(available.pop(name))
         for j, name in enumerate(param.top):
             node.tops.append(_append_top(graph, ids, param, j, name, index))
@@ -70,9 +74,9 @@ def _append_top(graph: Graph, ids: dict[str, int], param: Any, j: int, name: str
         first = graph.nodes[graph.producers[ids[name]]].param if graph.producers[ids[name]] < index else param
         place = f" ({first.origin})" if first.origin else ""
         raise NetError(
-            f"{describe(param)}: Top blob {name!r} produced by multiple sources.\n  layer {first.name!r}{place} produces it "
-            "already; a layer may rewrite a blob in place only when it is that blob's sole direct consumer and names it at the "
-            "same index of bottom and top"
+            f"{describe(param)}: Top blob {name!r} produced by multiple sources.\n  layer {first.name!r}{place} "
+            "produces it already; a layer may rewrite a blob in place only when it is that blob's sole direct "
+            "consumer and names it at the same index of bottom and top"
         )
     ids[name] = _new_blob(graph, name, index)
     return ids[name]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicaffe.data import images
-from minicaffe.errors import DataError, MissingDependency
+from minicaffe.errors import DataError, MissingDependencyError
 
 
 @pytest.fixture(params=["cv2", "pillow"])
@@ -101,7 +101,7 @@ def test_without_either_library_the_error_says_what_to_install(monkeypatch: pyte
     monkeypatch.setattr(images, "_cv2", lambda: None)
     monkeypatch.setattr(images, "_pillow", images._pillow.__wrapped__)
     monkeypatch.setattr(images.importlib, "import_module", missing)
-    with pytest.raises(MissingDependency, match=r"minicaffe\[data\]"):
+    with pytest.raises(MissingDependencyError, match=r"minicaffe\[data\]"):
         images.decode(b"anything")
 
 

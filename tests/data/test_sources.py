@@ -12,7 +12,7 @@ import pytest
 
 from minicaffe.data import sources
 from minicaffe.data.sources import Source, create_source, open_source
-from minicaffe.errors import DataError, MissingDependency
+from minicaffe.errors import DataError, MissingDependencyError
 
 ITEMS = [(b"00", b"zero"), (b"01", b""), (b"02", b"two" * 100), (b"10", b"ten")]
 
@@ -148,7 +148,7 @@ def test_a_missing_package_is_named_with_its_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, package: str, extra: str
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(MissingDependency, match=rf"minicaffe\[{extra}\]"):
+    with pytest.raises(MissingDependencyError, match=rf"minicaffe\[{extra}\]"):
         create_source(tmp_path / "db", backend)
     assert list(tmp_path.iterdir()) == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from minicaffe.graph import BackwardPlan, LayerNeeds, plan_backward
 
 
-def layer(  # noqa: PLR0917
+def layer(
     name: str, bottoms: str, tops: str, pd: str = "", learns: str = "", loss: float = 0.0, fixed: str = ""
 ) -> LayerNeeds:
     bottom, top = bottoms.split(), tops.split()
@@ -90,5 +90,7 @@ def test_force_backward_asks_for_everything_the_layers_allow() -> None:
 
 
 def test_a_zero_top_layer_never_runs_by_itself() -> None:
-    plan = plan_backward([DATA, IP1, layer("split", "h", "a b"), layer("silence", "a", ""), layer("ip2", "b", "y"), LOSS])
+    plan = plan_backward(
+        [DATA, IP1, layer("split", "h", "a b"), layer("silence", "a", ""), layer("ip2", "b", "y"), LOSS]
+    )
     assert not plan.runs[3]

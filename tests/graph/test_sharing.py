@@ -61,9 +61,7 @@ def test_shapes_must_be_equal() -> None:
 
 
 def test_permissive_on_the_later_layer_compares_counts() -> None:
-    slots, _ = resolve(
-        "param { name: 'w' }", "param { name: 'w' share_mode: PERMISSIVE }", shapes=[((2, 3),), ((6,),)]
-    )
+    slots, _ = resolve("param { name: 'w' }", "param { name: 'w' share_mode: PERMISSIVE }", shapes=[((2, 3),), ((6,),)])
     assert slots[1].owner == 0
     with pytest.raises(NetError, match="the counts differ"):
         resolve("param { name: 'w' }", "param { name: 'w' share_mode: PERMISSIVE }", shapes=[((2, 3),), ((5,),)])

@@ -32,7 +32,8 @@ def test_two_consumers() -> None:
 
 def test_one_layer_may_consume_a_blob_twice() -> None:
     rows = split(
-        "layer { name: 'd' type: 'Input' top: 'x' } layer { name: 's' type: 'Eltwise' bottom: 'x' bottom: 'x' top: 's' }"
+        "layer { name: 'd' type: 'Input' top: 'x' } layer { name: 's' type: 'Eltwise' bottom: 'x' bottom: 'x' "
+        "top: 's' }"
     )
     assert rows[2][2] == ["x_d_0_split_0", "x_d_0_split_1"]
 
@@ -70,14 +71,19 @@ def test_a_loss_weight_alone_needs_no_split() -> None:
 
 
 def test_splits_stand_in_the_place_of_their_producer() -> None:
-    text = "layer { name: 'd' type: 'Input' top: 'x' }\nlayer { name: 's' type: 'Eltwise' bottom: 'x' bottom: 'x' top: 's' }"
+    text = (
+        "layer { name: 'd' type: 'Input' top: 'x' }\nlayer { name: 's' type: 'Eltwise' bottom: 'x' bottom: "
+        "'x' top: 's' }"
+    )
     net = insert_splits(prototxt.parse(text, schema.NetParameter, file="n.prototxt"))
     assert net.layer[1].origin == "n.prototxt:1"
 
 
 def test_unknown_bottom_names_line_index_and_nearest() -> None:
     with pytest.raises(NetError) as error:
-        split("layer { name: 'd' type: 'Input' top: 'label' }\nlayer { name: 'r' type: 'ReLU' bottom: 'lable' top: 'r' }")
+        split(
+            "layer { name: 'd' type: 'Input' top: 'label' }\nlayer { name: 'r' type: 'ReLU' bottom: 'lable' top: 'r' }"
+        )
     assert "n.prototxt:2: layer 'r' (ReLU): Unknown bottom blob 'lable' (layer 'r', bottom index 0)" in str(error.value)
     assert "did you mean 'label'" in str(error.value)
 
@@ -89,12 +95,15 @@ def test_unknown_bottom_says_in_which_phase_it_would_exist() -> None:
         schema.NetParameter,
         file="n.prototxt",
     )
-    with pytest.raises(NetError, match=r"built for phase TEST; 'label' is produced only in phase TRAIN by layer 'data'"):
+    with pytest.raises(
+        NetError, match=r"built for phase TEST; 'label' is produced only in phase TRAIN by layer 'data'"
+    ):
         insert_splits(filter_net(net, schema.NetState(phase=1)), net)
 
 
 def test_a_cycle_is_named() -> None:
     with pytest.raises(NetError, match=r"produced afterwards, by layer 'b' \(n\.prototxt:2\).*no cycles"):
         split(
-            "layer { name: 'a' type: 'ReLU' bottom: 'y' top: 'x' }\nlayer { name: 'b' type: 'ReLU' bottom: 'x' top: 'y' }"
+            "layer { name: 'a' type: 'ReLU' bottom: 'y' top: 'x' }\nlayer { name: 'b' type: 'ReLU' bottom: "
+            "'x' top: 'y' }"
         )

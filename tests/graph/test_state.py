@@ -53,7 +53,9 @@ def test_include_and_exclude_together_name_the_line() -> None:
 
 
 def test_everything_but_the_layers_is_kept() -> None:
-    text = "name: 'n' force_backward: true debug_info: true input: 'x' input_dim: 1 state { level: 3 } layer { name: 'l' }"
+    text = (
+        "name: 'n' force_backward: true debug_info: true input: 'x' input_dim: 1 state { level: 3 } layer { name: 'l' }"
+    )
     net = prototxt.parse(text, schema.NetParameter)
     out = filter_net(net, schema.NetState(level=7))
     assert (out.name, out.force_backward, out.debug_info, list(out.input), list(out.input_dim)) == (
