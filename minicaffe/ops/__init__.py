@@ -1,0 +1,121 @@
+"""The arithmetic: plain arrays in, plain arrays out, the same signatures on every device.
+
+Each operation is written once, for NumPy and CuPy alike, in a module of this package: that is its definition, and the
+oracle of every faster version. A device overrides an operation only where measuring showed the definition slow. Layers
+call `self.ops.NAME(...)` and never ask which device they are on; modules are imported when an operation is first
+called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+# operation -> module of this package that defines it
+DEFINITIONS: dict[str, str] = {
+    "conv": "convolution",
+    "conv_backward_data": "convolution",
+    "conv_backward_weights": "convolution",
+    "im2col": "im2col",
+    "col2im": "im2col",
+    "pool_max": "pooling",
+    "pool_max_backward": "pooling",
+    "pool_ave": "pooling",
+    "pool_ave_backward": "pooling",
+    "pool_stochastic": "pooling",
+    "pool_expected": "pooling",
+    "add_matmul": "accumulate",
+    "add_rows": "accumulate",
+    "lrn_across": "lrn",
+    "lrn_across_backward": "lrn",
+    "softmax": "softmax",
+    "softmax_backward": "softmax",
+    "smooth_l1": "smooth_l1",
+    "smooth_l1_backward": "smooth_l1",
+    "roi_pool": "roi_pool",
+    "roi_pool_backward": "roi_pool",
+    "nms": "nms",
+    "sgd_update": "updates",
+    "nesterov_update": "updates",
+    "adagrad_update": "updates",
+    "rmsprop_update": "updates",
+    "adadelta_update": "updates",
+    "adam_update": "updates",
+}
+
+# operation -> module of minicaffe.ops.cpu that overrides it with a numba kernel
+CPU_OVERRIDES: dict[str, str] = {
+    "conv": "convolution",
+    "conv_backward_data": "convolution",
+    "conv_backward_weights": "convolution",
+    "im2col": "im2col",
+    "col2im": "im2col",
+    "pool_max": "pooling",
+    "pool_max_backward": "pooling",
+    "pool_ave": "pooling",
+    "pool_ave_backward": "pooling",
+    "lrn_across": "lrn",
+    "lrn_across_backward": "lrn",
+    "roi_pool": "roi_pool",
+    "roi_pool_backward": "roi_pool",
+    "nms": "nms",
+}
+
+
+class Ops:
+    """The operations of one device, as attributes: `ops.softmax(x, axis)`. `ops.xp` is its array module."""
+
+    def __init__(self, name: str, xp: Any, overrides: dict[str, str], package: str = ""):
+        self.name = name
+        self.xp = xp
+        self._overrides = overrides
+        self._package = package
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        if operation.startswith("_") or operation not in DEFINITIONS:
+            raise AttributeError(f"no operation {operation!r}")
+        if operation in self._overrides:
+            module = f"minicaffe.ops.{self._package}.{self._overrides[operation]}"
+        else:
+            module = f"minicaffe.ops.{DEFINITIONS[operation]}"
+        function = getattr(importlib.import_module(module), operation)
+        setattr(self, operation, function)
+        return function
+
+
+@lru_cache(maxsize=1)
+def numba_problem() -> str | None:
+    """Return why numba cannot be used (None when it can). `MINICAFFE_NUMBA=0` switches it off."""
+    if os.environ.get("MINICAFFE_NUMBA") == "0":
+        return "switched off by MINICAFFE_NUMBA=0"
+    try:
+        import numba  # noqa: F401
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+@lru_cache(maxsize=1)
+def definition() -> Ops:
+    """The plain NumPy definitions, without any override."""
+    return Ops("numpy", np, {})
+
+
+class _CpuOps(Ops):
+    """NumPy with numba kernels; whether numba is there is only found out when the first overridden operation runs."""
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        if operation in self._overrides and numba_problem() is not None:
+            self._overrides = {}
+        return super().__getattr__(operation)
+
+
+@lru_cache(maxsize=1)
+def default() -> Ops:
+    """The operations for CPU mode: numba kernels where they pay, NumPy everywhere else."""
+    return _CpuOps("cpu", np, CPU_OVERRIDES, package="cpu")

@@ -1,0 +1,95 @@
+"""Kernels in threads: all ranges done, errors passed on, results the same for any number of threads."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from minicaffe import ops as package
+from minicaffe.ops.cpu import im2col, lrn, pooling, roi_pool, threads
+from tests.ops.test_im2col import drawn
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let even small arrays be split over five threads."""
+    monkeypatch.setattr(threads, "count", lambda: 5)
+    for module in (im2col, lrn, pooling):
+        monkeypatch.setattr(module, "ELEMENTS", 1)
+    monkeypatch.setattr(roi_pool, "CHANNELS", 1)
+
+
+@pytest.mark.usefixtures("many")
+@pytest.mark.parametrize(("items", "least", "pieces"), [(11, 1, 5), (11, 4, 2), (3, 1, 3), (3, 5, 1), (0, 1, 1)])
+def test_ranges_cover_all_items_once(items: int, least: int, pieces: int) -> None:
+    done: list[tuple[int, int]] = []
+    threads.split(items, least, lambda lo, hi: done.append((lo, hi)))
+    assert len(done) == pieces
+    assert [i for lo, hi in sorted(done) for i in range(lo, hi)] == list(range(items))
+
+
+@pytest.mark.usefixtures("many")
+def test_an_error_in_a_thread_is_raised() -> None:
+    def work(lo: int, hi: int) -> None:
+        if hi == 10:
+            raise ValueError("from a thread")
+
+    with pytest.raises(ValueError, match="from a thread"):
+        threads.split(10, 1, work)
+
+
+def everything() -> list[np.ndarray]:
+    """Run every kernel once; return all results."""
+    ops, x = package.default(), drawn((2, 6, 9, 40), np.float32)
+    window = (3, 3), (2, 2), (1, 1)
+    col, total = np.empty((54, 2, 5, 20), np.float32), np.zeros_like(x)
+    ops.im2col(x, *window, (1, 1), col)
+    ops.col2im(col, *window, (1, 1), total)
+    y, mask, dx = np.empty((2, 6, 5, 20), np.float32), np.empty((2, 6, 5, 20), np.int32), np.empty_like(x)
+    ops.pool_max(x, *window, y, mask)
+    ops.pool_max_backward(y, mask, *window, dx)
+    mean, spread = np.empty_like(y), np.empty_like(x)
+    ops.pool_ave(x, *window, mean)
+    ops.pool_ave_backward(mean, *window, spread)
+    normal, scale, gradient = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    ops.lrn_across(x, 5, 0.1, 0.75, 1.0, normal, scale)
+    ops.lrn_across_backward(x, normal, scale, x, 5, 0.1, 0.75, gradient)
+    boxes = np.array([[n % 2, n, n % 3, 2 * n, 8] for n in range(30)], np.float32)
+    cells, back = np.empty((30, 6, 3, 3), np.float32), np.empty_like(x)
+    ops.roi_pool(x, boxes, (3, 3), 1.0, cells)
+    ops.roi_pool_backward(x, boxes, cells, 1.0, back)
+    return [col, total, y, mask, dx, mean, spread, normal, scale, gradient, cells, back]
+
+
+def test_results_do_not_depend_on_the_number_of_threads(request: pytest.FixtureRequest) -> None:
+    alone = everything()
+    request.getfixturevalue("many")
+    for one, other in zip(alone, everything(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_number_of_threads_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = threads.count.__wrapped__
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert count() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    assert 1 <= count() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.usefixtures("many")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    expected = everything()
+    fork = multiprocessing.get_context("fork")
+    queue = fork.SimpleQueue()
+    child = fork.Process(target=lambda: queue.put([float(array.sum()) for array in everything()]))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert queue.get() == [float(array.sum()) for array in expected]
