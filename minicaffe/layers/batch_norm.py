@@ -1,0 +1,132 @@
+"""BatchNorm: y = (x − μ) / √(v + eps), channel by channel.
+
+bottom[0]         x, N x C x ... (a bottom of one axis is N values of one channel; Caffe aborts there)
+top[0]            y, the shape of x; may be the bottom itself
+blobs             running sums, zero at first: of the mean (C,), of the variance (C,), of their weight (1,)
+batch_norm_param  use_global_stats (default: in TEST), moving_average_fraction λ (default 0.999), eps (default 1e-5)
+
+With global statistics, μ = mean sum / weight and v = variance sum / weight, both 0 while the weight is 0. Otherwise
+they are the batch's own, v the biased variance over the m values of a channel, and every forward, in whichever phase,
+updates the sums:
+
+    weight       ← λ · weight + 1
+    mean sum     ← λ · mean sum + μ
+    variance sum ← λ · variance sum + v · m / (m − 1)
+
+Gradient, σ being √(v + eps): dx = dy / σ with global statistics, else dx = (dy − mean(dy) − y · mean(dy · y)) / σ. A
+copy of y is kept for it, so that layers working in place on the top do no harm.
+
+The blobs are statistics, not weights: their lr_mult is 0, and any other is an error. A learned scale and shift is the
+Scale layer that follows. Source: Caffe's batch_norm_layer; Ioffe and Szegedy, 2015.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from minicaffe.blob import Blob
+from minicaffe.layer import Layer, register
+from minicaffe.layers.channels import channel_dot, channel_sum, column
+from minicaffe.layers.elementwise import keep
+from minicaffe.phase import TEST
+
+
+@register("BatchNorm")
+class BatchNorm(Layer):
+    """Normalise every channel by its mean and variance."""
+
+    bottoms = 1
+    tops = 1
+    kept_y: np.ndarray | None = None
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        param = self.param.batch_norm_param
+        self.check(len(bottom[0].shape) >= 1, "needs a bottom of 1 axis or more", bottom)
+        self.use_global = param.use_global_stats if param.HasField("use_global_stats") else self.phase == TEST
+        self.fraction: float = param.moving_average_fraction
+        self.eps: float = param.eps
+        self.channels = self.channel_count(bottom[0])
+        for shape in ((self.channels,), (self.channels,), (1,)):
+            self.add_param(shape)
+        self.fix_learning_rates()
+
+    @staticmethod
+    def channel_count(x: Blob) -> int:
+        return x.shape[1] if len(x.shape) > 1 else 1
+
+    def fix_learning_rates(self) -> None:
+        """Give every blob a ParamSpec with lr_mult 0."""
+        specs = self.param.param
+        for i, spec in enumerate(specs):
+            self.check(
+                not spec.HasField("lr_mult") or spec.lr_mult == 0,
+                f"param[{i}] has lr_mult: {spec.lr_mult:g}, but its blobs are running statistics that no gradient "
+                "reaches: write lr_mult: 0, or no param at all; what learns is the Scale layer after it",
+            )
+        for _ in range(len(specs), len(self.blobs)):
+            specs.add()
+        for spec in specs:
+            spec.lr_mult = 0
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        x = bottom[0]
+        self.check(
+            len(x.shape) >= 1 and self.channel_count(x) == self.channels,
+            f"has {self.channels} channels on axis 1",
+            bottom,
+        )
+        top[0].reshape_like(x)
+        self.frame = (x.shape[0], self.channels, math.prod(x.shape[2:]))
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        x, y = bottom[0].array.reshape(self.frame), top[0].array.reshape(self.frame)
+        mean_sum, variance_sum, weight = (blob.array for blob in self.blobs)
+        if self.use_global:
+            total = float(weight[0])
+            factor = 1 / total if total else 0.0
+            self.ops.xp.subtract(x, column(mean_sum * factor), out=y)
+            self.sigma = column((variance_sum * factor + self.eps) ** 0.5)
+            y /= self.sigma
+            return
+        mean = self.mean(x)
+        self.ops.xp.subtract(x, column(mean), out=y)
+        variance = self.mean(y, y)
+        self.sigma = column((variance + self.eps) ** 0.5)
+        y /= self.sigma
+        self.kept_y = keep(y, self.kept_y)
+        values = self.values
+        variance_sum *= self.fraction
+        variance_sum += variance * (values / (values - 1) if values > 1 else 1)
+        mean_sum *= self.fraction
+        mean_sum += mean
+        weight *= self.fraction
+        weight += 1
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        if not propagate_down[0]:
+            return
+        xp = self.ops.xp
+        dy, dx = top[0].diff_array.reshape(self.frame), bottom[0].diff_array.reshape(self.frame)
+        if self.use_global:
+            xp.divide(dy, self.sigma, out=dx)
+            return
+        y = self.kept_y
+        mean_dy, mean_dy_y = self.mean(dy), self.mean(dy, y)
+        through_statistics = y * column(mean_dy_y)
+        through_statistics += column(mean_dy)
+        xp.subtract(dy, through_statistics, out=dx)
+        dx /= self.sigma
+
+    @property
+    def values(self) -> int:
+        """How many values a channel has in this batch."""
+        return self.frame[0] * self.frame[2]
+
+    def mean(self, x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
+        """Return the mean of x, or of x · y, over each channel."""
+        xp = self.ops.xp
+        total = channel_sum(xp, x) if y is None else channel_dot(xp, x, y)
+        return total / max(self.values, 1)

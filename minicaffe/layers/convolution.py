@@ -1,0 +1,97 @@
+"""Convolution: every output is a weighted sum over a window of the input and all channels of its group, plus a bias.
+
+bottom[i]  x, batch... x C x spatial axes; all bottoms have the same shape
+top[i]     y, batch... x num_output x positions, (size + 2 pad - d(k - 1) - 1) / stride + 1 of them along each spatial
+           axis
+blobs      W, num_output x C/group x kernel; then b, num_output, unless `bias_term: false`
+convolution_param  num_output, kernel_size, stride, pad, dilation, axis (see conv_geometry), group (default 1),
+           bias_term, weight_filler, bias_filler. `engine` and `force_nd_im2col` choose no other arithmetic.
+
+A cross-correlation: the kernel is not flipped. Group g maps the g-th part of the channels to the g-th part of the
+outputs. No spatial axes at all is a fully connected layer. The same W and b serve all bottoms, and their gradients add
+up. Source: Caffe's base_conv_layer and conv_layer; groups: Krizhevsky et al., 2012; dilation: Yu and Koltun, 2016.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from minicaffe.blob import Blob
+from minicaffe.layer import Layer, register
+from minicaffe.layers.channels import channel_sum
+from minicaffe.layers.conv_geometry import Ints, read_geometry
+
+
+@register("Convolution", v1="CONVOLUTION")
+class Convolution(Layer):
+    """N-dimensional convolution with groups and dilation."""
+
+    bottoms = (1, None)
+    tops = (1, None)
+    equal_counts = True
+    in_place = False
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        param = self.param.convolution_param
+        self.geometry = read_geometry(self, bottom[0])
+        self.channels, self.outputs, self.group = bottom[0].shape[self.geometry.axis], param.num_output, param.group
+        self.check(self.outputs > 0, "convolution_param needs a num_output greater than 0")
+        self.check(
+            self.group > 0 and self.channels % self.group == 0 and self.outputs % self.group == 0,
+            f"group {self.group} must divide both its {self.channels} input channels and num_output {self.outputs}",
+            bottom,
+        )
+        self.add_param(self.weight_shape(), param.weight_filler)
+        if param.bias_term:
+            self.add_param((self.outputs,), param.bias_filler)
+
+    def weight_shape(self) -> Ints:
+        return (self.outputs, self.channels // self.group, *self.geometry.kernel)
+
+    def output_sizes(self, sizes: Sequence[int]) -> Ints:
+        return self.geometry.output_sizes(sizes)
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self.geometry.check_input(self, self.channels, bottom)
+        axis, shape = self.geometry.axis, bottom[0].shape
+        sizes = self.output_sizes(shape[axis + 1 :])
+        self.geometry.check(self, sizes, bottom)
+        for blob in top:
+            blob.reshape(*shape[:axis], self.outputs, *sizes)
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        W = self.blobs[0].array
+        b = self.blobs[1].array if len(self.blobs) > 1 else None
+        for x, y in zip(bottom, top, strict=True):
+            self.apply(self.geometry.framed(x.array), W, b, self.geometry.framed(y.array))
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        W = self.blobs[0]
+        for wanted, x, y in zip(propagate_down, bottom, top, strict=True):
+            dy = self.geometry.framed(y.diff_array)
+            if len(self.blobs) > 1 and self.learns(1):
+                flat = dy.reshape(*dy.shape[:2], math.prod(dy.shape[2:]))
+                self.blobs[1].diff_array[...] += channel_sum(self.ops.xp, flat)
+            if self.learns(0):
+                self.weights_gradient(self.geometry.framed(x.array), dy, W.diff_array)
+            if wanted:
+                self.input_gradient(dy, W.array, self.geometry.framed(x.diff_array))
+
+    @property
+    def passing(self) -> tuple[Ints, Ints, Ints, int]:
+        """How the kernel passes over the image: stride, pad, dilation, group."""
+        return (*self.geometry[2:], self.group)
+
+    def apply(self, x: Any, W: Any, b: Any, y: Any) -> None:
+        """Write the output for x [N, C, *S] to `y`."""
+        self.ops.conv(x, W, b, *self.passing, y)
+
+    def weights_gradient(self, x: Any, dy: Any, dW: Any) -> None:
+        """Add the gradient of the weights to `dW`."""
+        self.ops.conv_backward_weights(x, dy, dW, *self.passing)
+
+    def input_gradient(self, dy: Any, W: Any, dx: Any) -> None:
+        """Write the gradient of the input to `dx`."""
+        self.ops.conv_backward_data(dy, W, *self.passing, dx)

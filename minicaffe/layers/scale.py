@@ -1,0 +1,77 @@
+"""Scale: y = x · γ, or y = x · γ + β, γ and β being broadcast along the axes of x that they do not have.
+
+bottom[0]    x, any shape
+bottom[1]    γ, optional; else it is learned
+top[0]       y, the shape of x; may be bottom[0] itself
+blobs        γ where there is one bottom: x.shape[axis : axis + num_axes]; 1 unless `filler` says otherwise;
+             then β with `bias_term: true`: the shape of γ; 0 unless `bias_filler` says otherwise
+scale_param  axis (default 1), num_axes (default 1; −1: to the end, 0: a scalar; two bottoms: as many as γ has), filler,
+             bias_term (default false), bias_filler
+
+Gradient: dx = dy · γ; dγ = Σ dy · x and dβ = Σ dy over the other axes. In place a copy of x is kept, unless γ is a
+parameter that does not learn. Source: Caffe's scale_layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minicaffe.blob import Blob
+from minicaffe.layer import register
+from minicaffe.layers.broadcast import Broadcast
+from minicaffe.layers.channels import column
+from minicaffe.layers.elementwise import keep
+from minicaffe.proto import schema
+
+
+@register("Scale")
+class Scale(Broadcast):
+    """Multiply by a broadcast blob, and add another."""
+
+    kept_x: np.ndarray | None = None
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        param = self.param.scale_param
+        shape = bottom[1].shape if len(bottom) > 1 else self.learned_shape(bottom[0], param)
+        if len(bottom) == 1:
+            one = schema.FillerParameter(type="constant", value=1)
+            self.add_param(shape, param.filler if param.HasField("filler") else one)
+        if param.bias_term:
+            self.add_param(shape, param.bias_filler)
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        gamma = self.gamma(bottom)
+        self.lay_out(bottom, gamma, self.param.scale_param.axis)
+        if self.param.scale_param.bias_term:
+            beta = self.blobs[-1]
+            self.check(beta.shape == gamma.shape, f"its bias has shape {beta.shape}, its scale {gamma.shape}", bottom)
+        top[0].reshape_like(bottom[0])
+
+    def gamma(self, bottom: Sequence[Blob]) -> Blob:
+        """Return the factor: the second bottom, or the first parameter."""
+        return bottom[1] if len(bottom) > 1 else self.blobs[0]
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        needed = len(bottom) > 1 or self.learns(0)
+        overwritten = needed and top[0].shares_data_with(bottom[0])
+        self.kept_x = keep(bottom[0].array, self.kept_x) if overwritten else None
+        y = self.framed(top[0].array)
+        self.ops.xp.multiply(self.framed(bottom[0].array), column(self.gamma(bottom).array), out=y)
+        if self.param.scale_param.bias_term:
+            y += column(self.blobs[-1].array)
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        dy = top[0].diff_array
+        x = bottom[0].array if self.kept_x is None else self.kept_x
+        if self.param.scale_param.bias_term and self.learns(len(self.blobs) - 1):
+            self.blobs[-1].diff_array[...] += self.gradient_of_b(dy, None, self.blobs[-1])
+        if len(bottom) > 1:
+            if propagate_down[1]:
+                bottom[1].diff_array[...] = self.gradient_of_b(dy, x, bottom[1])
+        elif self.learns(0):
+            self.blobs[0].diff_array[...] += self.gradient_of_b(dy, x, self.blobs[0])
+        if propagate_down[0]:
+            gamma = column(self.gamma(bottom).array)
+            self.ops.xp.multiply(self.framed(dy), gamma, out=self.framed(bottom[0].diff_array))

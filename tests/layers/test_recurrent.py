@@ -1,0 +1,95 @@
+"""RNN and LSTM beyond their gradients: state carried over, batches that change size, exposed hidden states."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minicaffe
+from minicaffe.errors import NetError
+from minicaffe.proto import prototxt, schema
+from minicaffe.rng import Streams
+
+RECURRENT = (
+    'recurrent_param { num_output: 3 weight_filler { type: "uniform" min: -1 } bias_filler { type: "uniform" } }'
+)
+
+
+def net(kind: str, T: int, N: int = 2) -> minicaffe.Net:
+    text = (
+        f"layer {{ name: 'x' type: 'Input' top: 'x' input_param {{ shape {{ dim: {T} dim: {N} dim: 4 }} }} }}"
+        f"layer {{ name: 'c' type: 'Input' top: 'c' input_param {{ shape {{ dim: {T} dim: {N} }} }} }}"
+        f"layer {{ name: 'r' type: '{kind}' bottom: 'x' bottom: 'c' top: 'y' {RECURRENT} }}"
+    )
+    return minicaffe.Net(prototxt.parse(text, schema.NetParameter), phase="TRAIN", streams=Streams(3))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_one_long_pass_equals_many_short_ones(kind: str) -> None:
+    x = np.random.default_rng(0).standard_normal((4, 2, 4)).astype("f")
+    cont = np.array([[0, 0], [1, 1], [1, 0], [1, 1]], "f")
+    whole, single = net(kind, 4), net(kind, 1)
+    for mine, theirs in zip(single.params["r"], whole.params["r"], strict=True):
+        mine.data[...] = theirs.data
+    expected = whole.forward(x=x, c=cont)["y"]
+    for t in range(4):
+        got = single.forward(x=x[t : t + 1], c=cont[t : t + 1])["y"]
+        np.testing.assert_allclose(got[0], expected[t], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_the_batch_may_change_size(kind: str) -> None:
+    n = net(kind, 2)
+    n.forward(x=np.ones((2, 2, 4)), c=np.zeros((2, 2)))
+    n.blobs["x"].reshape(2, 5, 4)
+    n.blobs["c"].reshape(2, 5)
+    out = n.forward(x=np.ones((2, 5, 4)), c=np.array([[0] * 5, [1] * 5]))["y"]
+    assert out.shape == (2, 5, 3)
+    assert np.ptp(out, axis=1).max() < 1e-6
+
+
+def test_the_number_of_steps_may_not() -> None:
+    n = net("RNN", 2)
+    n.blobs["x"].reshape(3, 2, 4)
+    with pytest.raises(NetError, match="the number of time steps is fixed at 2"):
+        n.reshape()
+
+
+def test_reset_forgets() -> None:
+    n = net("LSTM", 1)
+    ones = {"x": np.ones((1, 2, 4)), "c": np.ones((1, 2))}
+    first = n.forward(**ones)["y"].copy()
+    assert not np.allclose(n.forward(**ones)["y"], first)
+    n.layer_dict["r"].reset()  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(n.forward(**ones)["y"], first)
+
+
+def test_exposed_states_are_given_and_returned() -> None:
+    states = "".join(
+        f"layer {{ name: '{s}' type: 'Input' top: '{s}' input_param {{ shape {{ dim: 1 dim: 2 dim: 3 }} }} }}"
+        for s in "hC"
+    )
+    text = (
+        "layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 3 dim: 2 dim: 4 } } }"
+        "layer { name: 'c' type: 'Input' top: 'c' input_param { shape { dim: 3 dim: 2 } } }"
+        + states
+        + "layer { name: 'r' type: 'LSTM' bottom: 'x' bottom: 'c' bottom: 'h' bottom: 'C' top: 'y' top: 'hT' top: 'cT' "
+        + RECURRENT[:-1]
+        + "expose_hidden: true } }"
+    )
+    exposed = minicaffe.Net(prototxt.parse(text, schema.NetParameter), phase="TRAIN", streams=Streams(3))
+    hidden = net("LSTM", 3)
+    for mine, theirs in zip(hidden.params["r"], exposed.params["r"], strict=True):
+        mine.data[...] = theirs.data
+    x, cont = np.random.default_rng(1).standard_normal((3, 2, 4)), np.ones((3, 2))
+    zero = np.zeros((1, 2, 3))
+    out = exposed.forward(x=x, c=cont, h=zero, C=zero)
+    np.testing.assert_allclose(out["y"], hidden.forward(x=x, c=cont)["y"], rtol=1e-5)
+    np.testing.assert_array_equal(out["hT"][0], out["y"][-1])
+    again = exposed.forward(x=x, c=cont, h=out["hT"].copy(), C=out["cT"].copy())["y"]
+    np.testing.assert_allclose(again, hidden.forward(x=x, c=cont)["y"], rtol=1e-5)
+
+
+def test_parameter_order_is_caffes() -> None:
+    assert [blob.shape for blob in net("LSTM", 2).params["r"]] == [(12, 4), (12,), (12, 3)]
+    assert [blob.shape for blob in net("RNN", 2).params["r"]] == [(3, 4), (3,), (3, 3), (3, 3), (3,)]
