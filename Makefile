@@ -1,0 +1,44 @@
+# A fresh machine needs python3 (3.10 or newer), its venv module, make and a package index; everything else goes to .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+LENET = models/lenet
+RUN = runs/digits
+
+.PHONY: help train test clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make train   set up $(VENV), then train LeNet on handwritten digits and show what it learned'
+	@echo 'make test    set up $(VENV), then lint, type-check and run the test suite'
+	@echo 'make clean   remove $(VENV), runs/ and whatever building and testing left behind'
+
+train: $(VENV)/train.installed
+	$(BIN)/python $(LENET)/digits.py $(RUN)
+	$(BIN)/minicaffe train $(LENET)/digits_solver.prototxt --cpu --log-json $(RUN)/log.jsonl
+	$(BIN)/python $(LENET)/digits.py $(RUN) --report
+
+test: $(VENV)/test.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2  # two workers, a core each
+
+clean:
+	rm -rf $(VENV) runs build dist minicaffe.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment is made anew only when setup.cfg changes. Two targets share it: training does not wait for the test tools.
+$(VENV)/train.installed: EXTRA = quickstart
+$(VENV)/test.installed: EXTRA = test
+$(VENV)/%.installed: setup.cfg | $(BIN)/pip
+	$(BIN)/pip install --quiet --editable '.[$(EXTRA)]'
+	@touch $@
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo '$(PYTHON) is missing or older than 3.10; name another: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null \
+	  || { echo 'This Python has no venv module. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,99 @@
+"""Train the net of a solver file.
+
+The log on standard error has Caffe's lines; on a terminal a bar shows time left, rate and loss. Ctrl-C stops after the
+iteration at hand and saves a snapshot; `--snapshot auto` continues from the newest one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from minicaffe.cli import flags
+
+EFFECTS = ["stop", "snapshot", "none"]
+EXAMPLE = """\
+  minicaffe train models/lenet/solver.prototxt
+  minicaffe train models/lenet/solver.prototxt --snapshot auto
+  minicaffe train --solver=solver.prototxt --weights=base.caffemodel --cpu --log-json run.jsonl"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    flags.add_file(parser, "solver", "prototxt of the solver")
+    parser.add_argument(
+        "--weights", metavar="A,B", help="start from these .caffemodel or .h5 files instead of the solver's"
+    )
+    parser.add_argument(
+        "--snapshot", metavar="FILE", help="resume from a .solverstate (or .h5); auto: from the newest, if there is one"
+    )
+    flags.add_state(parser)
+    flags.add_device(parser)
+    parser.add_argument("--sigint-effect", choices=EFFECTS, default="stop", help="what Ctrl-C does (default stop)")
+    parser.add_argument(
+        "--sighup-effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default snapshot)"
+    )
+    parser.add_argument(
+        "--nan", choices=["warn", "stop", "ignore"], default="warn", help="when the loss or gradient is not finite"
+    )
+    parser.add_argument("--log-json", metavar="FILE", help="append a JSON line for every display and test")
+
+
+def run(args: argparse.Namespace) -> None:
+    path = Path(flags.file(args, "solver"))
+    if args.weights and args.snapshot and args.snapshot != "auto":
+        args.usage_error("give a snapshot to resume training or weights to finetune from, not both")
+
+    from minicaffe.cli.progress import Progress
+    from minicaffe.proto import read_solver
+    from minicaffe.solver import get_solver, signals
+    from minicaffe.solver.log import init_log, log
+
+    param = read_solver(path)
+    flags.use_device(args, asked_by_file=gpu_request(path, param))
+    init_log()
+    log.info("Use CPU.")
+    state = resume_file(args, param)
+    apply_flags(args, param, state)
+    solver = get_solver(param, folder=path.resolve().parent, nan=args.nan, log_json=args.log_json)
+    try:
+        with (
+            signals.handled(args.sigint_effect, args.sighup_effect) as solver.request,
+            Progress("iter") as solver.progress,
+        ):
+            if state:
+                log.info("Resuming from %s", state)
+            log.info("Starting Optimization")
+            solver.solve(state)
+            log.info("Optimization Done.")
+    finally:
+        solver.close()
+
+
+def gpu_request(path: Path, param: Any) -> str:
+    """Say where the solver file asks for a GPU, or "". Only an explicit solver_mode does, whatever its default."""
+    return f"{path}: solver_mode: GPU" if param.HasField("solver_mode") and param.solver_mode == param.GPU else ""
+
+
+def resume_file(args: argparse.Namespace, param: Any) -> str | None:
+    """Return the solver state to continue from; None to start afresh, as `auto` does without any snapshot."""
+    if args.snapshot != "auto":
+        return args.snapshot
+
+    from minicaffe.solver.log import log
+    from minicaffe.solver.snapshot import latest_snapshot
+
+    latest = latest_snapshot(param.snapshot_prefix)
+    if latest is None:
+        log.info("No snapshot of %s yet: starting afresh", param.snapshot_prefix)
+    return str(latest) if latest else None
+
+
+def apply_flags(args: argparse.Namespace, param: Any, state: str | None) -> None:
+    """Write level, stages and weights into the solver's definition. A snapshot brings its own weights."""
+    param.train_state.level = args.level
+    param.train_state.stage.extend(flags.pieces(args.stage))
+    if args.weights or state:
+        del param.weights[:]
+    if args.weights and not state:
+        param.weights.extend(flags.pieces(args.weights))

@@ -1,0 +1,1 @@
+"""Looking at nets and machines without changing them: timings, what the machine has to compute with."""
