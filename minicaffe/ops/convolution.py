@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from minicaffe.ops.accumulate import add_matmul
 from minicaffe.ops.arrays import Scratch, array_module
 from minicaffe.ops.im2col import col2im, im2col
 
@@ -133,15 +134,18 @@ def conv_backward_weights(
     group: int,
     columns: Callable[..., None] = im2col,
 ) -> None:
-    """Add the gradient of `conv` with respect to W to `dW` [O, C/group, *kernel], given dy [N, O, *positions]."""
-    xp = array_module(x)
+    """Add the gradient of `conv` with respect to W to `dW` [O, C/group, *kernel], given dy [N, O, *positions].
+
+    ValueError unless dW is C-contiguous.
+    """
+    if not dW.flags.c_contiguous:
+        raise ValueError("dW must be C-contiguous")
     g = Geometry(tuple(dW.shape[2:]), tuple(stride), tuple(pad), tuple(dilation), group)
-    total = _scratch.take("dW", x, (group, dW.shape[0] // group, math.prod(dW.shape[1:])))
+    total = dW.reshape(group, dW.shape[0] // group, math.prod(dW.shape[1:]))
     for block in blocks(len(x), dy.shape[2:], math.prod(dW.shape[2:]) * x.shape[1], g.pointwise):
         part = block.of(dy)
         col = _columns(x, g, block, part.shape[1:], columns)
-        xp.matmul(_matrix(part, group, "dy"), col.swapaxes(1, 2), out=total)
-        dW += total.reshape(dW.shape)
+        add_matmul(_matrix(part, group, "dy"), col.swapaxes(1, 2), total)
 
 
 def _columns(x: Any, g: Geometry, block: Block, shape: Sequence[int], columns: Callable[..., None]) -> Any:

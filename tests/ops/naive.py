@@ -37,11 +37,11 @@ def conv(
     x: np.ndarray, W: np.ndarray, positions: Ints, stride: Ints, pad: Ints, dilation: Ints, group: int
 ) -> np.ndarray:
     """Return [N, O, *positions], without bias."""
-    N, O, each = len(x), len(W), W.shape[1]
-    y = np.zeros((N, O, *positions), x.dtype)
+    N, outputs, each = len(x), len(W), W.shape[1]
+    y = np.zeros((N, outputs, *positions), x.dtype)
     for o, k, i in windows(x.shape[2:], positions, W.shape[2:], stride, pad, dilation):
-        for n, out, c in itertools.product(range(N), range(O), range(each)):
-            y[(n, out, *o)] += W[(out, c, *k)] * x[(n, out // (O // group) * each + c, *i)]
+        for n, out, c in itertools.product(range(N), range(outputs), range(each)):
+            y[(n, out, *o)] += W[(out, c, *k)] * x[(n, out // (outputs // group) * each + c, *i)]
     return y
 
 

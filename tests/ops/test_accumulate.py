@@ -22,10 +22,13 @@ def test_add_matmul(
     a, b, out = drawn((M, K), np.float64, 0, spread), drawn((K, N), np.float64, 1, spread), np.ones((M, N))
     ops.add_matmul(a, b, out)
     np.testing.assert_allclose(out, 1 + a @ b, atol=1e-12)
+    stack = np.ones((2, M, N))
+    ops.add_matmul(np.stack([a, 2 * a]), np.stack([b, b]), stack)
+    np.testing.assert_allclose(stack, [1 + a @ b, 1 + 2 * a @ b], atol=1e-12)
 
 
 def test_add_matmul_needs_no_second_array_of_that_size(ops: package.Ops) -> None:
-    a, b, out = np.ones((3000, 2), np.float32), np.ones((2, 3000), np.float32), np.ones((3000, 3000), np.float32)
+    a, b, out = np.ones((9000, 2), np.float32), np.ones((2, 3000), np.float32), np.ones((9000, 3000), np.float32)
     tracemalloc.start()
     ops.add_matmul(a, b, out)
     peak = tracemalloc.get_traced_memory()[1]

@@ -74,11 +74,13 @@ def test_arrays_need_not_be_contiguous(ops: package.Ops, kernel: int) -> None:
     y = np.zeros((5, 6, 6, 2), np.float32).T
     ops.conv(x, W, None, (1, 1), (pad, pad), (1, 1), 2, y)
     np.testing.assert_allclose(y, expected, atol=1e-4)
-    dx, dW = np.zeros((5, 6, 4, 2), np.float32).T, np.zeros((kernel, kernel, 2, 6), np.float32).T
+    dx, dW = np.zeros((5, 6, 4, 2), np.float32).T, np.zeros(W.shape, np.float32)
     ops.conv_backward_data(y, W, (1, 1), (pad, pad), (1, 1), 2, dx)
     ops.conv_backward_weights(x, y, dW, (1, 1), (pad, pad), (1, 1), 2)
     assert np.vdot(dx, x) == pytest.approx(np.vdot(y, y), rel=1e-4)
     assert np.vdot(dW, W) == pytest.approx(np.vdot(y, y), rel=1e-4)
+    with pytest.raises(ValueError, match="dW must be C-contiguous"):
+        ops.conv_backward_weights(x, y, W, (1, 1), (pad, pad), (1, 1), 2)
 
 
 def test_no_images_at_all(ops: package.Ops) -> None:

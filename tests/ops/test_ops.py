@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 
@@ -34,7 +35,6 @@ def test_numba_can_be_switched_off_and_is_not_imported_before_it_is_needed() -> 
         "assert 'numba' not in sys.modules; "
         "assert o.pool_max is ops.definition().pool_max; print(ops.numba_problem(), 'numba' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], env={"MINICAFFE_NUMBA": "0"}, capture_output=True, text=True, check=True
-    )
+    without = {**os.environ, "MINICAFFE_NUMBA": "0"}
+    done = subprocess.run([sys.executable, "-c", program], env=without, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "switched off by MINICAFFE_NUMBA=0 False"

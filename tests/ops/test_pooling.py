@@ -122,7 +122,7 @@ def test_a_window_without_any_pixel(ops: package.Ops) -> None:
         ((3, 3, 2, 2, True), 3),
         ((4, 2, 2, 1, True), 3),
         ((5, 2, 2, 1, True), 3),
-        ((5, 2, 3, 1, True), 3),
+        ((5, 2, 3, 1, True), 2),
         ((4, 2, 4, 1, True), 2),
         ((4, 2, 5, 1, True), 1),
         ((2, 5, 1, 0, False), -2),

@@ -100,7 +100,7 @@ def test_rois_are_checked(ops: package.Ops, roi: list[float], words: str) -> Non
         ops.roi_pool(x, boxes, (1, 1), 1.0, np.empty((2, 1, 1, 1), np.float32))
 
 
-def test_coordinates_beyond_all_measure_are_only_off_the_map(ops: package.Ops) -> None:
+def test_coordinates_beyond_all_measure_are_held_where_integers_reach(ops: package.Ops) -> None:
     x, y = np.ones((1, 1, 4, 4), np.float32), np.empty((1, 1, 2, 2), np.float32)
     ops.roi_pool(x, np.array([[0, -3e38, -3e38, 3e38, 3e38]], np.float32), (2, 2), 1.0, y)
-    assert y.tolist() == [[[[1, 1], [1, 1]]]]
+    assert y.tolist() == [[[[0, 0], [0, 1]]]]  # the map lies wholly in the last cell
