@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import RLock
 from typing import Any
 
@@ -60,15 +60,25 @@ class Table:
             if schema.is_required(field):
                 self.required.append(field.name)
 
-    def suggest(self, name: str) -> str:
-        """Return what may have been meant by the unknown field `name`, in words to append to an error."""
-        holders = [field.name for field in self.fields.values() if field.table and name in field.table.fields]
-        inside = f" (it belongs inside {' or '.join(map(repr, holders))})" if 1 <= len(holders) <= 4 else ""
+    def suggest(self, name: str, around: Sequence[Table]) -> str:
+        """Return what may have been meant by the unknown field `name`, in words to append to an error.
+
+        around: the tables of the messages this one is written in, outermost first.
+        """
+        outer = next((table for table in reversed(around) if name in table.fields), None)
+        if outer is not None and outer.fields[name].table is not None:
+            return f" (it is a field of {outer.name}: is a closing bracket missing above?)"
         if self.name == "SolverParameter" and name in _names("NetParameter"):
             return " (it is a field of NetParameter: is this the definition of a net?)"
-        if self.name == "NetParameter" and name in _names("SolverParameter") and not inside:
+        holders = [field.name for field in self.fields.values() if field.table and name in field.table.fields]
+        if 1 <= len(holders) <= 4:
+            return f" (it belongs inside {' or '.join(map(repr, holders))})"
+        if self.name == "NetParameter" and name in _names("SolverParameter"):
             return " (it is a field of SolverParameter: is this the definition of a solver?)"
-        return inside or errors.did_you_mean(name, self.fields)
+        near = errors.did_you_mean(name, self.fields)
+        return (
+            near if near or outer is None else f" (it is a field of {outer.name}: is a closing bracket missing above?)"
+        )
 
 
 def _names(message: str) -> Any:

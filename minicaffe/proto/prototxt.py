@@ -75,6 +75,7 @@ class _Parser:
         self.token = self.tokens[0]
         self.ignore_unknown = ignore_unknown
         self.unknown: list[str] = []
+        self.around: list[Table] = []
 
     def advance(self) -> Token:
         """Step over the current token and return it."""
@@ -132,11 +133,11 @@ class _Parser:
         if field.table is None and not colon:
             raise self.error(self.token, f"expected ':' after {name.text!r}, found {self.token.text!r}")
         if self.token.text == "[" and self.token.kind == MARK:
-            self.short_list(message, field, name)
+            self.short_list(message, table, field, name)
         else:
-            self.one(message, field, name)
+            self.one(message, table, field, name)
 
-    def short_list(self, message: Any, field: Field, name: Token) -> None:
+    def short_list(self, message: Any, table: Table, field: Field, name: Token) -> None:
         """Read `[a, b, ...]`, the short form of a repeated field."""
         bracket = self.advance()
         if not field.repeated:
@@ -144,16 +145,16 @@ class _Parser:
         if self.accept("]"):
             return
         while True:
-            self.one(message, field, name)
+            self.one(message, table, field, name)
             if self.accept("]"):
                 return
             if not self.accept(","):
                 raise self.error(self.token, f"expected ',' or ']' in the list, found {self.token.text!r}")
 
-    def one(self, message: Any, field: Field, name: Token) -> None:
+    def one(self, message: Any, table: Table, field: Field, name: Token) -> None:
         """Read one value of `field`: a message in brackets or a scalar."""
         if field.table is not None:
-            self.nested(message, field, name)
+            self.nested(message, table, field, name)
             return
         value = self.scalar(field)
         if field.repeated:
@@ -161,7 +162,8 @@ class _Parser:
         else:
             setattr(message, field.name, value)
 
-    def nested(self, message: Any, field: Field, name: Token) -> None:
+    def nested(self, message: Any, outer: Table, field: Field, name: Token) -> None:
+        """Read a message in brackets, a field of a message of table `outer`."""
         opener = self.token
         if opener.kind != MARK or opener.text not in "{<":
             found = repr(opener.text) if opener.text else "the end of the text"
@@ -174,9 +176,11 @@ class _Parser:
         else:
             nested = getattr(message, field.name)
             nested.SetInParent()
+        self.around.append(outer)
         if table.has_origin:
             nested.origin = f"{self.source.file}:{self.source.line(name.offset)}"
         self.fields(nested, table, _CLOSER[opener.text], name)
+        self.around.pop()
 
     def scalar(self, field: Field) -> Any:
         """Read a scalar: a number with its sign, a word, or one or more strings that stand side by side."""
@@ -211,7 +215,7 @@ class _Parser:
     def unknown_field(self, table: Table, name: Token) -> None:
         """Skip the value of a field the schema lacks if that was asked for, else say what might have been meant."""
         if not self.ignore_unknown:
-            raise self.error(name, f"{table.name} has no field {name.text!r}{table.suggest(name.text)}")
+            raise self.error(name, f"{table.name} has no field {name.text!r}{table.suggest(name.text, self.around)}")
         self.unknown.append(f"{table.name}.{name.text} (line {self.source.line(name.offset)})")
         self.accept(":")
         if self.token.text in _CLOSER and self.token.kind == MARK:

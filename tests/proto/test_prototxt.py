@@ -82,6 +82,15 @@ BAD = [
     # text, message, column, what the error says
     ("layerz { }", 1, 1, "NetParameter has no field 'layerz' (did you mean 'layer'"),
     ('layer {\n  name: "a"\n  kernel_size: 3\n}', 3, 3, "(it belongs inside 'convolution_param' or 'pooling_param')"),
+    ('layer {\n  name: "a"\nlayer { }', 3, 1, "it is a field of NetParameter: is a closing bracket missing above?"),
+    (
+        'layer { lrn_param { k: 1\n  name: "a" } }',
+        2,
+        3,
+        "it is a field of LayerParameter: is a closing bracket missing above?",
+    ),
+    ("layer { lrn_param { alhpa: 1 } }", 1, 21, "LRNParameter has no field 'alhpa' (did you mean 'alpha'?)"),
+    ("layer { lrn_param { xyz: 1 } }", 1, 21, "LRNParameter has no field 'xyz'"),
     ("base_lr: 0.1", 1, 1, "is this the definition of a solver?"),
     ("layer { type: Pooling }", 1, 15, "field 'type' expects a string in quotes, found Pooling; write \"Pooling\""),
     ("layer { type: 3 }", 1, 15, "expects a string in quotes"),
