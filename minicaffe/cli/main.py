@@ -82,7 +82,7 @@ def overview(words: list[str], verbs: dict[str, ModuleType]) -> int:
     summaries = {module: (module.__doc__ or "").strip().splitlines()[0] for module in verbs.values()}
     first_names = {module: name for name, module in reversed(verbs.items())}
     table = "\n".join(
-        f"  {name:14} {summaries[module]}" for module, name in sorted(first_names.items(), key=lambda v: v[1])
+        f"  {name:17} {summaries[module]}" for module, name in sorted(first_names.items(), key=lambda v: v[1])
     )
     parser = Parser(
         prog="minicaffe", usage=USAGE, epilog=f"verbs:\n{table}\n\nminicaffe VERB --help tells more of each."

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minicaffe.errors import DataError, missing_dependency
+from minicaffe.errors import DataError, Error, missing_dependency
 
 _COEFFICIENT_BITS = 11  # OpenCV weighs 8-bit pixels with fixed-point coefficients of this precision
 
@@ -54,7 +54,12 @@ def decode(content: bytes, color: bool | None = True, name: str = "image") -> np
     color True: [H, W, 3] in BGR; False: grey, [H, W]; None: as stored (grey, BGR or BGRA; alpha and 16 bits are kept).
     `name` begins the message of the DataError for content that is no image.
     """
-    image = _decode_cv2(content, color) if _cv2() else _decode_pillow(content, color)
+    try:
+        image = _decode_cv2(content, color) if _cv2() else _decode_pillow(content, color)
+    except Error:
+        raise
+    except Exception as error:  # decoders have errors of their own for bytes that lie, such as a size of terabytes
+        raise DataError(f"{name} cannot be decoded: {str(error).strip()}") from error
     if image is None:
         raise DataError(f"{name} cannot be decoded: {len(content)} bytes that are no image of a known format")
     return image

@@ -19,7 +19,7 @@ def resolve(name: str, folders: Iterable[Path | None] = (), what: str = "source"
     for path in tried:
         if path.exists():
             return path
-    places = "".join(f"\n  tried: {path.absolute()}" for path in tried)
+    places = "".join(f"\n  tried: {path}" for path in dict.fromkeys(path.absolute() for path in tried))
     raise DataError(
         f"{what} {name!r} does not exist{_near(tried)}{places}\n"
         "  relative paths count from the working directory, as in Caffe, or from the folder of the file naming them"

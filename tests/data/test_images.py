@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,3 +146,13 @@ def test_our_resizing_agrees_with_opencv(seed: int, height: int, width: int, new
     image = np.random.Generator(np.random.PCG64(seed)).integers(0, 256, (height, width, 3), np.uint8)
     theirs = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
     assert np.abs(images.resize_linear(image, new_height, new_width).astype(int) - theirs).max() <= 1
+
+
+def test_a_lie_about_the_size_is_a_data_error(library: str) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0))
+    png = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    with pytest.raises(DataError, match="image 'huge' cannot be decoded"):
+        images.decode(png, True, "image 'huge'")

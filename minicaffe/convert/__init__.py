@@ -1,0 +1,1 @@
+"""From one kind of file to another: old definitions to today's, images to databases, databases to means, features."""
