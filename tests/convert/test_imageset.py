@@ -141,18 +141,6 @@ def test_unreadable_images_are_named_and_skipped(photos: Path, caplog: pytest.Lo
     assert said[1] == "list.txt:3: image 'img/none.png' cannot be read: No such file or directory; skipped"
 
 
-def test_a_decoder_that_fails_in_its_own_way_skips_too(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode = images.decode
-
-    def failing(content: bytes, *arguments: Any) -> np.ndarray:
-        if content == Path("img/1.png").read_bytes():
-            raise RuntimeError("too many pixels")
-        return decode(content, *arguments)
-
-    monkeypatch.setattr(images, "decode", failing)
-    assert convert_images(entries(("0.png", 1), ("1.png", 1)), "img", "db", ImageForm()).skipped == ["1.png"]
-
-
 def test_nothing_readable_leaves_nothing(photos: Path) -> None:
     with pytest.raises(DataError, match=r"none of the 2 images can be read; the first is 'img/a.png'"):
         convert_images(entries(("a.png", 1), ("b.png", 2)), "img", "db", ImageForm())
