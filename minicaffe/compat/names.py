@@ -21,7 +21,13 @@ CAFFE: dict[str, str] = {
     "caffe.pycaffe": "minicaffe.compat.caffe",
 }
 
-PUBLISHED: dict[str, str] = {}
+PUBLISHED: dict[str, str] = {
+    "fast_rcnn.bbox_transform": "minicaffe.detection.legacy_boxes",
+    "fast_rcnn.config": "minicaffe.detection.config",
+    "fast_rcnn.nms_wrapper": "minicaffe.detection.legacy_boxes",
+    "roi_data_layer.layer": "minicaffe.detection.legacy_layers",
+    "utils.cython_bbox": "minicaffe.detection.legacy_boxes",
+}
 
 MODULES: dict[str, str] = CAFFE | PUBLISHED
 

@@ -30,17 +30,17 @@ class NetSource:
     def read(self, folder: Path | None) -> tuple[Any, Path | None]:
         """Return the NetParameter, and the folder that its own relative paths start from.
 
-        A path is looked for from the working directory, as in Caffe, and then from `folder`, where the solver file
-        lies.
+        A path is looked for from the working directory, as in Caffe, then from `folder`, where the solver file lies,
+        and from the folders above it: published solvers count from the root of their repository.
         """
         if self.inlined is not None:
             return self.inlined, folder
-        tried = [Path(self.path)] + ([folder / self.path] if folder else [])
+        tried = [Path(self.path), *(above / self.path for above in ([folder, *folder.parents] if folder else []))]
         found = next((path for path in tried if path.is_file()), None)
         if found is None:
-            places = " nor ".join(repr(str(path)) for path in dict.fromkeys(tried))
             raise SolverError(
-                f"the solver names the net file {self.path!r}, but it is not there: found neither {places}"
+                f"the solver names the net file {self.path!r}, but it is not there: looked in {Path.cwd()}"
+                + (f", in {folder} and in every folder above that" if folder else "")
             )
         return read_net(found), found.resolve().parent
 

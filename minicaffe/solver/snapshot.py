@@ -88,19 +88,12 @@ def save(solver: Solver) -> Path:
 def _state(solver: Solver, model: str) -> StoredState:
     progress = solver.schedule.progress
     watched = progress.minimum_loss < NO_MINIMUM  # only some policies look at the loss
-    ours = {
-        "rank": solver.rank,
-        "net": solver.net.get_state(),
-        "test_nets": [net.get_state() for net in solver.test_nets],
-        "smoothed": solver.smoothed.get_state(),
-        "schedule": solver.schedule.get_state(),
-    }
     return StoredState(
         iter=solver.iter,
         learned_net=model,
         current_step=progress.current_step,
         history=solver.updater.histories(),
-        minicaffe_state=json.dumps(ours).encode(),
+        minicaffe_state=json.dumps(solver.get_state()).encode(),
         minimum_loss=progress.minimum_loss if watched else None,
         iter_last_event=progress.iter_last_event if watched else 0,
     )
@@ -144,19 +137,7 @@ def restore(solver: Solver, path: str | Path) -> None:
     known = {"minimum_loss": state.minimum_loss, "iter_last_event": state.iter_last_event}
     solver.schedule.set_state({"current_step": state.current_step} | (known if state.minimum_loss is not None else {}))
     log.info("%s: restored iteration %d from %s", type(solver.updater.rule).__name__, state.iter, path)
-    ours = json.loads(state.minicaffe_state or "{}")
-    if ours and ours["rank"] == solver.rank:
-        _restore_ours(solver, ours)
-    else:
-        log.info("The snapshot does not tell where data and random numbers stood: they start anew")
-
-
-def _restore_ours(solver: Solver, ours: dict[str, Any]) -> None:
-    solver.net.set_state(ours["net"])
-    for net, state in zip(solver.test_nets, ours["test_nets"], strict=False):
-        net.set_state(state)
-    solver.smoothed.set_state(ours["smoothed"])
-    solver.schedule.set_state(ours["schedule"])
+    solver.set_state(json.loads(state.minicaffe_state or "{}"))
 
 
 def read(path: str | Path) -> StoredState:

@@ -253,6 +253,27 @@ class Solver:
         snapshot.restore(self, state_file)
         self._displayed = None
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what an exact continuation needs beside Caffe's fields, JSON-able; subclasses may add to it."""
+        return {
+            "rank": self.rank,
+            "net": self.net.get_state(),
+            "test_nets": [net.get_state() for net in self.test_nets],
+            "smoothed": self.smoothed.get_state(),
+            "schedule": self.schedule.get_state(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take up what `get_state` returned; a `state` of another rank, or an empty one from Caffe, is let be."""
+        if state.get("rank") != self.rank:
+            log.info("The snapshot does not tell where data and random numbers stood: they start anew")
+            return
+        self.net.set_state(state["net"])
+        for net, own in zip(self.test_nets, state["test_nets"], strict=False):
+            net.set_state(own)
+        self.smoothed.set_state(state["smoothed"])
+        self.schedule.set_state(state["schedule"])
+
 
 def _read(definition: str | Path | Any, ignore_unknown: bool) -> Any:
     if isinstance(definition, (str, Path)):

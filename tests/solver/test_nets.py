@@ -79,8 +79,22 @@ def test_paths_count_from_the_working_directory_then_from_the_solver(folder: Pat
     solver.step(1)
     solver.close()
     os.remove(folder / "net.prototxt")
-    with pytest.raises(SolverError, match=r"found neither 'net\.prototxt' nor '.*net\.prototxt'"):
+    with pytest.raises(
+        SolverError, match=r"names the net file 'net\.prototxt', but it is not there: looked in .*elsewhere"
+    ):
         get_solver("../solver.prototxt")
+
+
+def test_paths_may_count_from_a_folder_above_the_solver(folder: Path, monkeypatch: Any) -> None:
+    deep = folder / "models" / "deep"
+    deep.mkdir(parents=True)
+    (deep / "solver.prototxt").write_text(RATE + 'net: "net.prototxt"')
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    solver = get_solver(deep / "solver.prototxt")
+    solver.close()
+    assert solver.net.learnable
 
 
 def test_weights_go_into_every_net(make: Any, lines: Any) -> None:
