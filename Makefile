@@ -6,12 +6,13 @@ BIN = $(VENV)/bin
 LENET = models/lenet
 RUN = runs/digits
 
-.PHONY: help train test clean
+.PHONY: help train test test-oldest clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make train   set up $(VENV), then train LeNet on handwritten digits and show what it learned'
 	@echo 'make test    set up $(VENV), then lint, type-check and run the test suite'
+	@echo 'make test-oldest   the suite again with the oldest protobuf that is supported, in an environment of its own'
 	@echo 'make clean   remove $(VENV), runs/ and whatever building and testing left behind'
 
 train: $(VENV)/train.installed
@@ -24,6 +25,11 @@ test: $(VENV)/test.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2  # two workers, a core each
+
+test-oldest:
+	$(MAKE) VENV=$(VENV)/oldest $(VENV)/oldest/test.installed
+	$(VENV)/oldest/bin/pip install --quiet 'protobuf==3.20.3'
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/oldest/bin/python -m pytest -n 2 -p no:cacheprovider
 
 clean:
 	rm -rf $(VENV) runs build dist minicaffe.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,6 +16,7 @@ from minicaffe.blob import Blob, Memory
 from minicaffe.errors import Error, LayerError, NetError, describe
 from minicaffe.graph import BackwardPlan, Graph, LayerNeeds, Parameter, ParameterSlot, plan_backward, resolve_sharing
 from minicaffe.graph.sharing import param_spec
+from minicaffe.graph.splits import is_copy
 from minicaffe.layer import Count, Layer, Setting, layer_class
 from minicaffe.phase import Phase
 from minicaffe.proto import wire as wire_format
@@ -40,11 +41,16 @@ class Step:
     _filled: list[Memory | None] = field(default_factory=list)
 
     def call(self, method: str, *arguments: Any) -> None:
-        """Call a method of the layer; what is not one of our errors comes back as LayerError with its cause kept."""
+        """Call a method of the layer; what is not one of our errors comes back as LayerError with its cause kept.
+
+        Errors of ours that do not know their layer get its place put before them.
+        """
         try:
             getattr(self.layer, method)(*arguments)
-        except Error:
-            raise
+        except Error as error:
+            if f"layer {self.param.name!r}" in str(error):
+                raise
+            raise type(error)(f"{describe(self.param)}: {error}") from error
         except Exception as error:
             raise LayerError(self._complaint(method, error)) from error
 
@@ -77,7 +83,7 @@ class Step:
         from minicaffe.compat.python2 import hint
 
         lines = [f"{describe(self.param)}: {method} raised {type(error).__name__}: {error}"]
-        lines += [f"  bottom[{i}] {blob.name!r} has shape {blob.shape}" for i, blob in enumerate(self.bottom)]
+        lines += [f"  bottom[{i}] {blob.label!r} has shape {blob.shape}" for i, blob in enumerate(self.bottom)]
         advice = hint(error)
         return "\n".join(lines + ([f"  {advice}"] if advice else []))
 
@@ -133,8 +139,12 @@ def _build_step(param: Any, bottom: list[Blob], top: list[Blob], setting: Settin
     layer = cls.create(param, setting)
     check_counts(layer, param, bottom, top)
     step = Step(param, layer, bottom, top)
-    for blob in top:
-        blob.producer = describe(param)
+    for k, blob in enumerate(top):
+        if is_copy(param, k):
+            blob.label, blob.producer = bottom[0].label, bottom[0].producer
+        else:
+            blob.producer = describe(param)
+    log.debug("Setting up %s", param.name)
     step.call("setup", bottom, top)
     step.call("reshape", bottom, top)
     _set_loss_weights(step)
@@ -154,14 +164,13 @@ def check_counts(layer: Layer, param: Any, bottom: Sequence[Blob], top: Sequence
         least, most = _limits(count)
         if len(have) < least or (most is not None and len(have) > most):
             wanted = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
-            names = ", ".join(repr(blob.name) for blob in have) or "none"
+            names = ", ".join(repr(blob.label) for blob in have) or "none"
             raise NetError(
-                f"{describe(param)}: takes {wanted} {what} blob(s), but the prototxt gives {len(have)}: {names}"
+                f"{describe(param)}: takes {wanted} {what}{'s' * (wanted != '1')}, but the prototxt gives "
+                f"{len(have)}: {names}"
             )
     if type(layer).equal_counts and len(bottom) != len(top):
-        raise NetError(
-            f"{describe(param)}: needs as many tops as bottoms, but has {len(bottom)} bottoms, {len(top)} tops"
-        )
+        raise NetError(f"{describe(param)}: needs as many tops as bottoms; bottoms: {len(bottom)}, tops: {len(top)}")
     shared = [blob.name for blob in top if any(blob is other for other in bottom)]
     if shared and not type(layer).in_place:
         raise NetError(f"{describe(param)}: cannot compute in place; give top {shared[0]!r} a name of its own")

@@ -50,17 +50,18 @@ class Blob:
     """Shape, data and diff.
 
     `data` and `diff` are NumPy arrays for users and Python layers, writable and live. Layers of ours use `array` and
-    `diff_array`, the device's own arrays (on the CPU, the same objects). `name` and `producer` only serve messages.
+    `diff_array`, the device's own arrays (on the CPU, the same objects). `name`, `label` and `producer` only serve
+    messages: a copy that an inserted Split made has the `label` and `producer` of the blob the prototxt knows.
     """
 
     __slots__ = (
-        "_array", "_array_of", "_data", "_diff", "_diff_array", "_diff_array_of", "_shape", "count", "dtype", "name",
-        "producer",
+        "_array", "_array_of", "_data", "_diff", "_diff_array", "_diff_array_of", "_shape", "count", "dtype", "label",
+        "name", "producer",
     )  # fmt: skip
 
     def __init__(self, shape: Sequence[int] = (), dtype: Any = np.float32, name: str = ""):
         self.dtype = np.dtype(dtype)
-        self.name = name
+        self.name = self.label = name
         self.producer = ""
         self._shape: tuple[int, ...] = ()
         self.count = 1

@@ -126,7 +126,7 @@ class Layer:
         lines = [f"{self.where}: {message}"]
         for i, blob in enumerate(bottom):
             producer = f", produced by {blob.producer}" if blob.producer else ""
-            lines.append(f"  bottom[{i}] {blob.name!r} has shape {blob.shape}{producer}")
+            lines.append(f"  bottom[{i}] {blob.label!r} has shape {blob.shape}{producer}")
         raise NetError("\n".join(lines))
 
     def check(self, condition: bool, message: str, bottom: Sequence[Blob] = ()) -> None:

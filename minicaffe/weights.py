@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,8 +53,7 @@ def load(net: Net, path: str | Path, skip_mismatch: bool = False) -> Report:
     Raises WeightsError when a layer's blobs differ in number or shape from the file's, unless `skip_mismatch`.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"Could not open weights file {path}: there is no such file")
+    _check_file(path)
     report = Report(str(path))
     if is_hdf5(path):
         _load_hdf5(net, path, report, skip_mismatch)
@@ -65,6 +65,12 @@ def load(net: Net, path: str | Path, skip_mismatch: bool = False) -> Report:
     _explain_missing(net, report)
     log.info("%s", report.table())
     return report
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        why = "it is a folder; name a file in it" if path.is_dir() else "there is no such file"
+        raise WeightsError(f"Could not open weights file {path}: {why}")
 
 
 def is_hdf5(path: Path) -> bool:
@@ -79,7 +85,7 @@ def _load_binary(net: Net, path: Path, report: Report, skip_mismatch: bool) -> N
         if step is None:
             if layer.blobs:
                 report.unused.append(layer.name)
-                log.debug("Ignoring source layer %s", layer.name)
+                log.info("Ignoring source layer %s", layer.name)
             continue
         if not layer.blobs and not step.layer.blobs:
             continue
@@ -173,10 +179,9 @@ def load_weights(path: str | Path) -> dict[str, list[np.ndarray]]:
     name the first counts.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"Could not open weights file {path}: there is no such file")
+    _check_file(path)
     if is_hdf5(path):
-        with _h5py().File(path, "r") as file:
+        with _open_hdf5(path) as file:
             layers = file.get("data", {})
             return {name: [np.asarray(group[key]) for key in sorted(group, key=int)] for name, group in layers.items()}
     found: dict[str, list[np.ndarray]] = {}
@@ -223,7 +228,7 @@ def save_hdf5(net: Net, path: str | Path, write_diff: bool = False) -> None:
 def _load_hdf5(net: Net, path: Path, report: Report, skip_mismatch: bool) -> None:
     owned = {id(param.blob) for param in net.learnable}
     last = {step.param.name: step for step in net.steps}
-    with _h5py().File(path, "r") as file:
+    with _open_hdf5(path) as file:
         if "data" not in file:
             raise WeightsError(f"{path}: an HDF5 file, but without the group 'data' that weights are stored in")
         for name, group in file["data"].items():
@@ -262,6 +267,16 @@ def _hdf5_misfit(step: Step, group: Any, owned: set[int]) -> str:
                 f"shape is {tuple(group[str(index)].shape)}; target param shape is {blob.shape}"
             )
     return ""
+
+
+@contextmanager
+def _open_hdf5(path: Path) -> Iterator[Any]:
+    """Open an HDF5 file for reading; what the library says of a damaged one becomes a WeightsError naming the file."""
+    try:
+        with _h5py().File(path, "r") as file:
+            yield file
+    except OSError as error:
+        raise WeightsError(f"{path}: an HDF5 file that cannot be read, probably cut short: {error}") from error
 
 
 def _h5py() -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -354,7 +356,7 @@ def test_unknown_type_names_the_nearest() -> None:
 
 
 def test_wrong_blob_counts_say_what_is_wanted_and_given() -> None:
-    with pytest.raises(NetError, match=r"takes 1 bottom blob\(s\), but the prototxt gives 2: 'data', 'label'"):
+    with pytest.raises(NetError, match=r"takes 1 bottom, but the prototxt gives 2: 'data', 'label'"):
         build(INPUT, "layer { name: 'r' type: 'ReLU' bottom: 'data' bottom: 'label' top: 'y' }")
 
 
@@ -370,6 +372,18 @@ def test_shapes_that_do_not_fit_show_bottoms_and_producers() -> None:
     assert "net.prototxt:4: layer 's' (Eltwise)" in message
     assert "bottom[0] 'a' has shape (2, 3), produced by net.prototxt:2: layer 'a' (Input)" in message
     assert "bottom[1] 'b' has shape (2, 4), produced by net.prototxt:3: layer 'b' (Input)" in message
+
+
+def test_a_blob_that_was_split_is_shown_as_the_prototxt_knows_it() -> None:
+    layers = (
+        "layer { name: 'a' type: 'Input' top: 'a' input_param { shape { dim: 2 dim: 3 } } }",
+        "layer { name: 'r' type: 'ReLU' bottom: 'a' top: 'a' }",
+        "layer { name: 't' type: 'Tile' bottom: 'a' top: 't' tile_param { tiles: 2 } }",
+        "layer { name: 's' type: 'Eltwise' bottom: 'a' bottom: 't' top: 's' }",
+    )
+    with pytest.raises(NetError) as error:
+        build(*layers)
+    assert "bottom[0] 'a' has shape (2, 3), produced by net.prototxt:3: layer 'r' (ReLU)" in str(error.value)
 
 
 def test_a_foreign_exception_in_a_layer_keeps_its_cause() -> None:
@@ -429,3 +443,73 @@ def test_same_seed_same_weights_other_seed_other_weights() -> None:
     weights = [net.params["ip"][0].data for net in nets]
     np.testing.assert_array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2])
+
+
+def test_debug_info_ends_with_both_norms_of_all_parameters(caplog: pytest.LogCaptureFixture) -> None:
+    net = feed(build(INPUT, ip("a", "data", "h"), ip("b", "h", "y"), loss(), head="debug_info: true"))
+    with caplog.at_level(logging.ERROR, logger="minicaffe"):
+        net.forward_backward()
+    data, diff = (
+        np.concatenate([getattr(blob, half).ravel() for blobs in net.params.values() for blob in blobs]).astype(float)
+        for half in ("data", "diff")
+    )
+    l1, l2 = ([np.abs(x).sum() for x in (data, diff)], [np.sqrt((x * x).sum()) for x in (data, diff)])
+    numbers = [float(word) for word in re.findall(r"[-+.\de]+(?=[,)])", caplog.records[-1].getMessage())]
+    np.testing.assert_allclose(numbers, [*l1, *l2], rtol=1e-4)
+
+
+# -- as programs use it -----------------------------------------------------------------------------------------------
+
+
+def test_arrays_outlive_their_net() -> None:
+    net = feed(build(INPUT, ip("ip", "data", "y"), loss()))
+    net.forward_backward()
+    views = [net.params["ip"][0].data, net.params["ip"][1].diff, net.blobs["y"].data, net.blobs["y"].diff]
+    copies = [view.copy() for view in views]
+    blobs, layers = list(net.blobs.values()), net.layers
+    del net
+    gc.collect()
+    for view, copy in zip(views, copies, strict=True):
+        np.testing.assert_array_equal(view, copy)
+    assert blobs[2].data is views[2]
+    assert layers[1].blobs[0].data is views[0]
+
+
+def test_layer_by_layer_is_the_whole() -> None:
+    whole, parts = (feed(build(INPUT, ip("a", "data", "h"), ip("b", "h", "y"), loss())) for _ in range(2))
+    total = whole.forward_loss()
+    assert sum(parts.forward_loss(i, i) for i in range(len(parts.steps))) == total
+    whole.run_backward()
+    for i in reversed(range(len(parts.steps))):
+        parts.run_backward(i, i)
+    np.testing.assert_array_equal(parts.flat_diff, whole.flat_diff)
+
+
+ALL_IN_ONE = (
+    INPUT.replace("layer {", "layer { include { phase: TRAIN }", 1),
+    INPUT.replace("layer {", "layer { include { phase: TEST not_stage: 'deploy' }", 1).replace("dim: 4", "dim: 2"),
+    "layer { name: 'data' type: 'Input' top: 'data' include { stage: 'deploy' } input_param { "
+    "shape { dim: 1 dim: 3 } } }",
+    ip("ip", "data", "y"),
+    loss(more="include { phase: TRAIN } include { phase: TEST not_stage: 'deploy' }"),
+    "layer { name: 'accuracy' type: 'Accuracy' bottom: 'y' bottom: 'label' top: 'accuracy' "
+    "include { phase: TEST not_stage: 'deploy' } }",
+    "layer { name: 'prob' type: 'Softmax' bottom: 'y' top: 'prob' include { stage: 'deploy' } }",
+)
+
+
+@pytest.mark.parametrize(
+    ("phase", "stages", "batch", "inputs", "outputs"),
+    [
+        ("TRAIN", (), 4, ["data", "label"], ["loss"]),
+        ("TEST", (), 2, ["data", "label"], ["accuracy", "loss"]),
+        ("TEST", ("deploy",), 1, ["data"], ["prob"]),
+    ],
+)
+def test_one_file_to_train_test_and_deploy(
+    phase: str, stages: tuple[str, ...], batch: int, inputs: list[str], outputs: list[str]
+) -> None:
+    net = build(*ALL_IN_ONE, phase=phase, stages=stages)
+    assert (net.inputs, net.outputs) == (inputs, outputs)
+    assert net.blobs["y"].shape == (batch, 3)
+    assert list(feed(net).forward()) == outputs

@@ -15,7 +15,7 @@ import pytest
 import minicaffe
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("numpy", "numba", "cupy", "scipy", "h5py", "lmdb", "cv2", "PIL", "google", "tqdm", "yaml")
+HEAVY = ("numpy", "numba", "cupy", "scipy", "h5py", "lmdb", "cv2", "PIL", "google.protobuf", "tqdm", "yaml")
 
 
 def run(script: str, folder: Path = ROOT) -> str:

@@ -42,3 +42,21 @@ def test_default_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     rng.set_random_seed(11)
     assert rng.Streams().seed == 11
     assert rng.Streams(4).seed == 4
+
+
+def test_draws_are_fair_and_streams_independent() -> None:
+    """Means within 3.8 standard errors, as often above as below, and products of two streams again with mean 0."""
+    n, streams = 10_000, rng.Streams(1701)
+    normal, other = (streams.stream(name).standard_normal(n) for name in ("one", "two"))
+    uniform = streams.stream("three").uniform(-2, 1, n)
+    coin = streams.stream("four").random(n) < 0.3
+    for sample, mean, deviation in (
+        (normal, 0, 1),
+        (normal > 0, 0.5, 0.5),
+        (normal * other, 0, 1),
+        (uniform, -0.5, 3 / np.sqrt(12)),
+        (uniform > -0.5, 0.5, 0.5),
+        (coin, 0.3, np.sqrt(0.21)),
+        (coin & (other > 0), 0.15, np.sqrt(0.15 * 0.85)),
+    ):
+        assert abs(sample.mean() - mean) < 3.8 * deviation / np.sqrt(n)

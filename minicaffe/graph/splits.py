@@ -55,6 +55,11 @@ def split_top(layer: str, blob: str, top_index: int, k: int) -> str:
     return f"{split_name(layer, blob, top_index)}_{k}"
 
 
+def is_copy(layer: Any, top_index: int) -> bool:
+    """Whether a top of `layer` is a copy that `insert_splits` made, so that nobody's prototxt knows its name."""
+    return layer.type == "Split" and layer.top[top_index] == f"{layer.name}_{top_index}"
+
+
 def _trace(net: Any, unfiltered: Any) -> tuple[dict[tuple[int, int], Top], Counter[Top], dict[Top, float]]:
     """Find where each bottom comes from, how often each top is consumed, and which tops carry a loss weight."""
     last_producer: dict[str, Top] = {}
@@ -84,18 +89,30 @@ def _append_split(out: Any, producer: Any, blob: str, top_index: int, count: int
         split.loss_weight.extend([weight] + [0.0] * (count - 1))
 
 
+def _produced_later(net: Any, i: int, k: int) -> str:
+    """Say why layer `i` cannot have what layer `k`, the same or one after it, makes."""
+    if k == i:
+        return "only this layer itself produces it: to work in place, a layer takes a blob that one before it produced"
+    producer = net.layer[k]
+    place = f" ({producer.origin})" if producer.origin else ""
+    said = f"it is only produced afterwards, by layer {producer.name!r}{place}"
+    reached = set(net.layer[i].top)
+    for other in net.layer[i + 1 : k]:
+        if reached.intersection(other.bottom):
+            reached.update(other.top)
+    if reached.intersection(producer.bottom):
+        return f"{said}, out of what this layer computes: that is a cycle, and a net has no cycles"
+    return f"{said}: layers run in the order of the file; move the producer before its consumer"
+
+
 def _unknown_bottom(net: Any, unfiltered: Any, i: int, j: int) -> str:
     layer = net.layer[i]
     blob = layer.bottom[j]
     known = {top for other in net.layer[:i] for top in other.top}
     message = f"{describe(layer)}: Unknown bottom blob {blob!r} (layer {layer.name!r}, bottom index {j})"
-    later = [other for other in net.layer[i:] if blob in other.top]
+    later = [k for k in range(i, len(net.layer)) if blob in net.layer[k].top]
     if later:
-        place = f" ({later[0].origin})" if later[0].origin else ""
-        return (
-            f"{message}\n  it is only produced afterwards, by layer {later[0].name!r}{place}: layers run in the "
-            "order of the file, and a net has no cycles; move the producer before its consumer"
-        )
+        return f"{message}\n  {_produced_later(net, i, later[0])}"
     elsewhere = states_that_produce(unfiltered, blob) if unfiltered is not None else []
     if elsewhere:
         phase = schema.NetState.DESCRIPTOR.fields_by_name["phase"].enum_type.values_by_number[net.state.phase].name

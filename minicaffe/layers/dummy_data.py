@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from minicaffe.blob import Blob
@@ -19,8 +19,8 @@ class DummyDataLayer(BaseDataLayer):
     """Tops filled by fillers.
 
     tops: of the `shape` given once or for each top, or of num x channels x height x width, each given once or for each
-    top. `data_filler` is given once, for each top, or not at all, which means zeros. Tops with a constant filler are
-    filled once, when the net is built, and then keep whatever is written to them; the others are filled anew in every
+    top. `data_filler` is given once, for each top, or not at all, which means zeros. All are filled when the net is
+    built; those with a constant filler then keep whatever is written to them, the others are filled anew in every
     forward.
     """
 
@@ -30,8 +30,9 @@ class DummyDataLayer(BaseDataLayer):
         fillers = list(self.param.dummy_data_param.data_filler) or [schema.FillerParameter()]
         self.fillers_of_tops = self._for_each(fillers, len(top), "data_filler")
         for blob, shape in zip(top, self._shapes(len(top)), strict=True):
+            self.check(min(shape, default=0) >= 0, f"shape {list(shape)} has a negative size")
             blob.reshape(*shape)
-        self._fill(top, constant=True)
+        self._fill(zip(top, self.fillers_of_tops, strict=True))
 
     def _shapes(self, tops: int) -> list[tuple[int, ...]]:
         param = self.param.dummy_data_param
@@ -50,10 +51,10 @@ class DummyDataLayer(BaseDataLayer):
         self.check(count in (1, tops), f"{what} is given {count} times: give it once, or for each of {tops} tops")
         return list(values) * (tops if count == 1 else 1)
 
-    def _fill(self, top: Sequence[Blob], constant: bool) -> None:
-        for blob, filler in zip(top, self.fillers_of_tops, strict=True):
-            if (filler.type == "constant") == constant:
-                fill(blob, filler, self.stream())
+    def _fill(self, filled: Iterable[tuple[Blob, Any]]) -> None:
+        for blob, filler in filled:
+            fill(blob, filler, self.stream())
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        self._fill(top, constant=False)
+        pairs = zip(top, self.fillers_of_tops, strict=True)
+        self._fill((blob, filler) for blob, filler in pairs if filler.type != "constant")

@@ -3,14 +3,15 @@
 bottom[0]  predictions, N x ...
 bottom[1]  targets, same shape
 bottom[2]  optional: inside weights w_in, same shape: multiply the difference
-bottom[3]  optional, together with bottom[2]: outside weights w_out, same shape: multiply the loss
+bottom[3]  optional: outside weights w_out, same shape: multiply the loss
 top[0]     loss, a scalar: sum(w_out f(w_in (bottom[0] - bottom[1]))) / N with, for s = `smooth_l1_loss_param.sigma`^2,
            f(d) = s d^2 / 2 where |d| < 1 / s, else |d| - 1 / (2 s)
 
-Gradient of bottom[0]: w_in w_out f'(d) * loss weight / N; of bottom[1] the opposite; the weights have none, and asking
-for it is ignored. N is the number of items along axis 0, not of boxes that count.
-**The loss weight is 0 unless the prototxt gives one**, as in the forks: write `loss_weight: 1`.
-Three bottoms are refused, as in Caffe. The forks run this layer on a GPU only; here it runs everywhere.
+Gradient of bottom[0]: w_in w_out f'(d) * loss weight / N; of bottom[1] the opposite; the weights have none, and
+asking for it is ignored. N is the number of items along axis 0, not of boxes that count. **The loss weight is 0
+unless the prototxt gives one**, as in the forks: write `loss_weight: 1`. Three bottoms are those of the first Fast
+R-CNN, whose weights are 0 or 1: w_out is 1 then. (Its own backward leaves w_in out, which for such weights makes no
+difference; the Faster R-CNN fork refuses three.) The forks run this layer on a GPU only; here it runs everywhere.
 Source: Girshick, "Fast R-CNN" (2015); smooth_L1_loss_layer of the Faster R-CNN fork of Caffe.
 """
 
@@ -32,12 +33,6 @@ class SmoothL1Loss(LossLayer):
     default_loss_weights = (0.0,)
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        self.check(
-            len(bottom) != 3,
-            "takes 2 bottoms (predictions, targets) or 4 (and inside weights, outside weights), not 3; "
-            "weights of 0 and 1 made for the older 3-bottom layer give the same loss and gradient when named twice",
-            bottom,
-        )
         self.sigma = float(self.param.smooth_l1_loss_param.sigma)
         self.check(self.sigma > 0, f"smooth_l1_loss_param {{ sigma: {self.sigma:g} }} must be greater than 0")
 
@@ -55,7 +50,7 @@ class SmoothL1Loss(LossLayer):
         if weights:
             self.difference *= weights[0]
         loss = self.ops.smooth_l1(self.difference, self.sigma)
-        if weights:
+        if len(weights) > 1:
             loss *= weights[1]
         top[0].array[...] = loss.sum() / self.items(bottom)
 

@@ -21,11 +21,15 @@ TRAIN_FIELDS = ("train_net_param", "train_net", "net_param", "net")
 
 @dataclass(frozen=True)
 class NetSource:
-    """A net yet to be read. `said` is how the log calls it; `inlined` the message itself, else `path` the file."""
+    """A net yet to be read. `said` is how the log calls it; `inlined` the message itself, else `path` the file.
+
+    `named_in` begins the message of an error: the place of the solver.
+    """
 
     said: str
     inlined: Any = None
     path: str = ""
+    named_in: str = ""
 
     def read(self, folder: Path | None) -> tuple[Any, Path | None]:
         """Return the NetParameter, and the folder that its own relative paths start from.
@@ -39,7 +43,8 @@ class NetSource:
         found = next((path for path in tried if path.is_file()), None)
         if found is None:
             raise SolverError(
-                f"the solver names the net file {self.path!r}, but it is not there: looked in {Path.cwd()}"
+                f"{self.named_in}the solver names the net file {self.path!r}, but it is not there: looked in "
+                f"{Path.cwd()}"
                 + (f", in {folder} and in every folder above that" if folder else "")
             )
         return read_net(found), found.resolve().parent
@@ -58,13 +63,13 @@ def train_source(param: Any) -> NetSource:
     value = getattr(param, name)
     if name.endswith("_param"):
         return NetSource(f"specified in {name}.", inlined=value)
-    return NetSource(f"from {name} file: {value}", path=value)
+    return NetSource(f"from {name} file: {value}", path=value, named_in=place(param))
 
 
 def test_sources(param: Any) -> list[NetSource]:
     """Return the sources of all test nets, in the order of test_iter; SolverError where counts do not fit."""
     sources = [NetSource("test_net_param", inlined=each) for each in param.test_net_param]
-    sources += [NetSource(f"test_net file: {each}", path=each) for each in param.test_net]
+    sources += [NetSource(f"test_net file: {each}", path=each, named_in=place(param)) for each in param.test_net]
     generic = param.HasField("net") or param.HasField("net_param")
     wanted = len(param.test_iter)
     if wanted < len(sources) if generic else wanted != len(sources):
@@ -75,7 +80,8 @@ def test_sources(param: Any) -> list[NetSource]:
     if param.HasField("net_param"):
         sources += [NetSource("net_param", inlined=param.net_param)] * (wanted - len(sources))
     elif param.HasField("net"):
-        sources += [NetSource(f"net file: {param.net}", path=param.net)] * (wanted - len(sources))
+        source = NetSource(f"net file: {param.net}", path=param.net, named_in=place(param))
+        sources += [source] * (wanted - len(sources))
     _check_tests(param, len(sources))
     return sources
 

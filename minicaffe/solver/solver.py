@@ -288,6 +288,8 @@ def _check(param: Any) -> None:
     for name in ("average_loss", "iter_size"):
         if getattr(param, name) < 1:
             raise SolverError(f"{where}{name} must be at least 1, the solver gives {getattr(param, name)}")
+    if not param.base_lr:
+        log.warning("%sbase_lr is not given, or 0: nothing will be learned", where)
     rule_class(param)
     forks.check(param)
     if param.snapshot > 0:

@@ -102,8 +102,35 @@ def test_unknown_bottom_says_in_which_phase_it_would_exist() -> None:
 
 
 def test_a_cycle_is_named() -> None:
-    with pytest.raises(NetError, match=r"produced afterwards, by layer 'b' \(n\.prototxt:2\).*no cycles"):
+    with pytest.raises(NetError, match=r"produced afterwards, by layer 'b' \(n\.prototxt:2\).*a net has no cycles"):
         split(
             "layer { name: 'a' type: 'ReLU' bottom: 'y' top: 'x' }\nlayer { name: 'b' type: 'ReLU' bottom: "
             "'x' top: 'y' }"
         )
+
+
+def test_a_layer_that_wants_its_own_top_is_told_so() -> None:
+    with pytest.raises(NetError, match="only this layer itself produces it"):
+        split("layer { name: 'a' type: 'ReLU' bottom: 'x' top: 'x' }")
+
+
+def test_a_producer_below_its_consumer_is_to_be_moved() -> None:
+    with pytest.raises(NetError, match=r"produced afterwards, by layer 'b'.*move the producer before its consumer"):
+        split(
+            "layer { name: 'i' type: 'Input' top: 'x' } layer { name: 'a' type: 'ReLU' bottom: 'y' top: 'z' }"
+            "layer { name: 'b' type: 'ReLU' bottom: 'x' top: 'y' }"
+        )
+
+
+def test_a_net_with_its_splits_needs_no_more() -> None:
+    net = prototxt.parse(
+        "layer { name: 'd' type: 'Input' top: 'x' }"
+        "layer { name: 'c' type: 'Convolution' bottom: 'x' top: 'c' }"
+        "layer { name: 'r' type: 'ReLU' bottom: 'c' top: 'c' }"
+        "layer { name: 'a' type: 'Pooling' bottom: 'c' top: 'a' loss_weight: 2 }"
+        "layer { name: 'b' type: 'Eltwise' bottom: 'c' bottom: 'a' bottom: 'x' top: 'b' }",
+        schema.NetParameter,
+    )
+    once = insert_splits(net)
+    assert [layer.type for layer in once.layer].count("Split") == 3
+    assert insert_splits(once) == once

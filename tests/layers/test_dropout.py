@@ -81,3 +81,21 @@ def test_any_shape(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("ratio", [1, -0.5, 1.5])
 def test_ratio_out_of_range(ratio: float) -> None:
     fails("must be at least 0 and less than 1", lambda: on_stand(text(f"dropout_ratio: {ratio}"), X))
+
+
+# -- after maxima ----------------------------------------------------------------------------------------------------
+
+MAXIMA = 'type: "Pooling" pooling_param { kernel_size: 3 stride: 2 }'
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_maxima_of_ones_keep_their_sum_and_pass_as_much_gradient_as_was_kept(train: bool) -> None:
+    pool = on_stand(MAXIMA, np.ones((8, 5, 21, 21)))
+    pool.forward()
+    count = pool.top[0].count
+    assert pool.top[0].array.sum() == count
+    drop = on_stand(text(), pool.top[0].array, train=train)
+    dx = gradients(pool, gradients(drop, np.ones(pool.top[0].shape))[0])[0]
+    kept = drop.top[0].array.sum()
+    assert kept == count if not train else abs(kept - count) < 1.96 * math.sqrt(count)
+    assert dx.sum() == kept

@@ -192,3 +192,29 @@ def test_our_own_form(tmp_path: Path) -> None:
     n.blobs["x"].data[...] = 2
     assert n.forward()["y"] == 12
     sys.modules.pop("my_layers_native", None)
+
+
+def chain(folder: Path) -> minicaffe.Net:
+    layers = ["layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 10 dim: 9 dim: 8 } } }"] + [
+        f"layer {{ name: 'p{i}' type: 'Python' bottom: '{bottom}' top: 'p{i}' python_param {{ module: 'my_layers' "
+        "layer: 'Times' param_str: '10' } }"
+        for i, bottom in enumerate(("x", "p0", "p1"))
+    ]
+    text = "force_backward: true " + " ".join(layers)
+    return minicaffe.Net(prototxt.parse(text, schema.NetParameter), phase="TRAIN", folder=folder)
+
+
+def test_three_layers_times_ten_are_times_a_thousand(folder: Path) -> None:
+    n = chain(folder)
+    n.blobs["x"].data[...] = 8
+    assert (n.forward()["p2"] == 8000).all()
+    n.blobs["p2"].diff[...] = 7
+    assert (n.backward()["x"] == 7000).all()
+
+
+def test_they_follow_a_new_shape(folder: Path) -> None:
+    n = chain(folder)
+    n.blobs["x"].reshape(4)
+    n.blobs["x"].data[...] = 8
+    n.reshape()
+    assert n.forward()["p2"].tolist() == [8000] * 4

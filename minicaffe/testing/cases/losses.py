@@ -108,6 +108,13 @@ REGRESSION = [
     ),
     Case(
         'type: "SmoothL1Loss"',
+        (normal(N, 8), normal(N, 8), uniform(0, 2, N, 8)),
+        (0, 1),
+        label="three",
+        again=((2, 3), (2, 3), (2, 3)),
+    ),
+    Case(
+        'type: "SmoothL1Loss"',
         (normal(N, 8), normal(N, 8), uniform(0, 2, N, 8), uniform(0, 2, N, 8)),
         (0, 1),
         label="four",
