@@ -44,8 +44,7 @@ class NetSource:
         if found is None:
             raise SolverError(
                 f"{self.named_in}the solver names the net file {self.path!r}, but it is not there: looked in "
-                f"{Path.cwd()}"
-                + (f", in {folder} and in every folder above that" if folder else "")
+                f"{Path.cwd()}" + (f", in {folder} and in every folder above that" if folder else "")
             )
         return read_net(found), found.resolve().parent
 
