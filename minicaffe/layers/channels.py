@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 LONG_ROW = 64  # from here on a BLAS call for every row costs less than it gains
+BLOCK = 1 << 14  # a dot product of more numbers than this loses digits: BLAS keeps only a few dozen running sums
 
 
 def column(b: np.ndarray) -> np.ndarray:
@@ -29,4 +30,8 @@ def channel_dot(xp: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return (D,): the sums of x · y, both (outer, D, inner), over outer and inner."""
     if x.shape[2] < LONG_ROW:
         return xp.einsum("odi,odi->d", x, y)
-    return xp.matmul(x[:, :, None, :], y[:, :, :, None])[:, :, 0, 0].sum(axis=0)
+    total = xp.zeros(x.shape[1], x.dtype)
+    for start in range(0, x.shape[2], BLOCK):
+        part = slice(start, start + BLOCK)
+        total += xp.matmul(x[:, :, None, part], y[:, :, part, None])[:, :, 0, 0].sum(axis=0)
+    return total
