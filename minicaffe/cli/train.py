@@ -1,7 +1,8 @@
 """Train the net of a solver file.
 
 The log on standard error has Caffe's lines; on a terminal a bar shows time left, rate and loss. Ctrl-C stops after the
-iteration at hand and saves a snapshot; `--snapshot auto` continues from the newest one.
+iteration at hand and saves a snapshot; `--snapshot auto` continues from the newest one. With `--data`, or a detection
+configuration that names it, the net is a detector and learns from photographs with boxes.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minicaffe.cli import flags
+from minicaffe.cli import detection, flags
 
 EFFECTS = ["stop", "snapshot", "none"]
 EXAMPLE = """\
   minicaffe train models/lenet/solver.prototxt
   minicaffe train models/lenet/solver.prototxt --snapshot auto
-  minicaffe train --solver=solver.prototxt --weights=base.caffemodel --cpu --log-json run.jsonl"""
+  minicaffe train --solver=solver.prototxt --weights=base.caffemodel --cpu --log-json run.jsonl
+  minicaffe train models/vgg16_ohem/solver.prototxt --weights data/VGG_ILSVRC_16_layers.caffemodel \\
+    --cfg models/vgg16_ohem/config.yml --data voc:data/VOCdevkit/VOC2007:trainval"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--snapshot", metavar="FILE", help="resume from a .solverstate (or .h5); auto: from the newest, if there is one"
     )
+    parser.add_argument("--iters", type=flags.positive, metavar="N", help="train to this iteration, not the solver's")
     flags.add_state(parser)
     flags.add_device(parser)
     parser.add_argument("--sigint-effect", choices=EFFECTS, default="stop", help="what Ctrl-C does (default stop)")
@@ -37,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--nan", choices=["warn", "stop", "ignore"], default="warn", help="when the loss or gradient is not finite"
     )
     parser.add_argument("--log-json", metavar="FILE", help="append a JSON line for every display and test")
+    parser.add_argument(
+        "--data", default="", metavar="WHAT",
+        help="of a detector: voc:FOLDER:SET, coco:JSON:IMAGES or a published name (default: TRAIN.DATA)",
+    )  # fmt: skip
+    detection.add_config(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -46,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
 
     from minicaffe.cli.progress import Progress
     from minicaffe.proto import read_solver
-    from minicaffe.solver import get_solver, signals
+    from minicaffe.solver import signals
     from minicaffe.solver.log import init_log, log
 
     param = read_solver(path)
@@ -55,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     log.info("Use CPU.")
     state = resume_file(args, param)
     apply_flags(args, param, state)
-    solver = get_solver(param, folder=path.resolve().parent, nan=args.nan, log_json=args.log_json)
+    solver = make_solver(args, path, param)
     try:
         with (
             signals.handled(args.sigint_effect, args.sighup_effect) as solver.request,
@@ -68,6 +77,20 @@ def run(args: argparse.Namespace) -> None:
             log.info("Optimization Done.")
     finally:
         solver.close()
+
+
+def make_solver(args: argparse.Namespace, path: Path, param: Any) -> Any:
+    """Return the solver; that of a detector, with its photographs in place, if a flag of detection is given."""
+    options = {"folder": path.resolve().parent, "nan": args.nan, "log_json": args.log_json}
+    if not (args.data or args.proposals or args.cfg or args.set):
+        from minicaffe.solver import get_solver
+
+        return get_solver(param, **options)
+
+    from minicaffe.detection.training import detector_solver
+
+    with detection.configured(args) as cfg:
+        return detector_solver(param, args.data, proposals=args.proposals, config=cfg, **options)
 
 
 def gpu_request(path: Path, param: Any) -> str:
@@ -90,7 +113,9 @@ def resume_file(args: argparse.Namespace, param: Any) -> str | None:
 
 
 def apply_flags(args: argparse.Namespace, param: Any, state: str | None) -> None:
-    """Write level, stages and weights into the solver's definition. A snapshot brings its own weights."""
+    """Write iterations, level, stages and weights into the definition. A snapshot brings its own weights."""
+    if args.iters:
+        param.max_iter = args.iters
     param.train_state.level = args.level
     param.train_state.stage.extend(flags.pieces(args.stage))
     if args.weights or state:

@@ -1,5 +1,4 @@
-"""The configuration of detection: `cfg.TRAIN.BATCH_SIZE`, changed by YAML files, `--set KEY VALUE` and a layer's
-param_str.
+"""The configuration: `cfg.TRAIN.BATCH_SIZE`, changed by YAML files, `--set KEY VALUE` and a layer's param_str.
 
 `cfg` is the one that everything uses which is not given another. The rules of merging are those of the published code:
 a key must exist, and a value must have the type of the default (an array takes whatever casts to it, a tuple any list).
@@ -157,8 +156,7 @@ cfg = default_config()
 
 
 def layer_config(param_str: str, own: Iterable[str] = ("num_classes",)) -> tuple[Config, dict[str, Any]]:
-    """Return what a layer works with: `cfg` as it is now with the keys of `param_str` merged in, and the layer's own
-    keys.
+    """Return `cfg` as it is now with the keys of `param_str` merged in, and those keys that are the layer's own.
 
     `param_str` is YAML, as in the published prototxts (`'num_classes': 21`); keys of the configuration stand beside the
     layer's `own`, nested (`'TRAIN': {'BATCH_SIZE': 32}`). ConfigError for any other key.

@@ -35,11 +35,17 @@ def draw(image: np.ndarray, found: Sequence[np.ndarray], classes: Sequence[str],
     picture = Image.fromarray(np.ascontiguousarray(image[:, :, ::-1]))
     pen = ImageDraw.Draw(picture)
     rows = [(float(row[4]), j, row[:4].tolist()) for j, of_class in enumerate(found) for row in of_class]
-    size = max(11, round(min(picture.size) / 45))
-    for score, j, box in sorted(rows, key=lambda row: row[0]):
-        if score >= threshold:
-            _box(pen, picture.size, box, f"{classes[j]} {score:.2f}", colour(j), size)
+    rows = sorted((row for row in rows if row[0] >= threshold), key=lambda row: row[0])
+    height = label_height(picture.size, [box for _, _, box in rows])
+    for score, j, box in rows:
+        _box(pen, picture.size, box, f"{classes[j]} {score:.2f}", colour(j), height)
     return np.asarray(picture)[:, :, ::-1].copy()
+
+
+def label_height(size: tuple[int, int], boxes: Sequence[Sequence[float]]) -> int:
+    """Return the pixels for text in a picture of `size`: less where boxes are small, for those are often many."""
+    usual = float(np.median([box[3] - box[1] for box in boxes])) if boxes else 0.0
+    return max(9, round(min(min(size) / 45, usual / 3)))
 
 
 def draw_truth(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:

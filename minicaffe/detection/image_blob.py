@@ -76,7 +76,9 @@ def resize_by(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def resize_by_linear(image: np.ndarray, factor: float) -> np.ndarray:
-    """Return what `resize_by` returns, by NumPy alone."""
+    """Return what `resize_by` returns, by NumPy alone; like OpenCV, `image` as it is where rounding leaves its size."""
+    if image.shape[:2] == (_scaled(image.shape[0], factor), _scaled(image.shape[1], factor)):
+        return image
     top, bottom, down = _taps(image.shape[0], factor)
     left, right, across = _taps(image.shape[1], factor)
     rows = image[top] + (image[bottom] - image[top]) * down[:, None, None]

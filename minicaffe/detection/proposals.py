@@ -12,7 +12,7 @@ import numpy as np
 from minicaffe.data import images
 from minicaffe.data.parallel import in_parallel
 from minicaffe.data.paths import resolve
-from minicaffe.detection import config, selective_search
+from minicaffe.detection import cache, config, selective_search
 from minicaffe.detection.boxes import first_of_equal, large_enough
 from minicaffe.detection.config import Config
 from minicaffe.detection.dataset import Dataset, Photograph
@@ -45,7 +45,8 @@ def choose_source(dataset: Dataset, section: Config, cfg: Config | None = None, 
     cfg = cfg or config.cfg
     named = given or section.PROPOSALS
     if named:
-        return Source("file", tuple(resolve(part.strip(), [], "proposals") for part in named.split("+")))
+        parts = [named] if Path(named).exists() else [part.strip() for part in named.split("+")]
+        return Source("file", tuple(resolve(part, [], "proposals") for part in parts))
     method = section.PROPOSAL_METHOD
     if method not in METHODS:
         raise DataError(
@@ -79,7 +80,7 @@ def read_proposals(source: Source, dataset: Dataset, cfg: Config | None = None) 
     elif source.method == "grid":
         found = [_grid(photograph, cfg) for photograph in dataset]
     else:
-        found = _searched(dataset)
+        found = _searched(dataset, cfg)
     proposals = [
         distinct(sound_proposals(photograph.name, photograph.size, boxes, dataset.problems), cfg.MIN_PROPOSAL_SIZE)
         for photograph, boxes in zip(dataset, found, strict=True)
@@ -114,20 +115,27 @@ def _grid(photograph: Photograph, cfg: Config) -> np.ndarray:
     return grid_proposals(*photograph.size, g.SMALLEST, g.SIZES_PER_OCTAVE, g.ASPECTS, g.STEP, g.MOST)
 
 
-def _searched(dataset: Dataset) -> list[np.ndarray]:
-    """Compute every photograph's boxes; one that does not decode has none, and a problem."""
-
-    def search(photograph: Photograph) -> np.ndarray | DataError:
-        try:
-            return selective_search.selective_search(images.read(photograph.path))
-        except DataError as error:
-            return error
-
-    found: list[np.ndarray | DataError] = []
+def _searched(dataset: Dataset, cfg: Config) -> list[np.ndarray]:
+    """Return every photograph's boxes, computed once for a set of images; one that does not decode has a problem."""
+    contents = [cache.content(photograph.path) for photograph in dataset]
+    path = cache.folder(cfg) / f"selective_search_{dataset.name}_{cache.digest(contents)}.npz"
+    known = cache.read(path) if cfg.USE_CACHE else None
+    if known is not None:
+        return np.split(known["boxes"], np.cumsum(known["counts"])[:-1])
+    found: list[np.ndarray] = []
     for start in range(0, len(dataset), _LOGGED):
         log.info("Selective Search: %d of %d images", start, len(dataset))
-        found += in_parallel(search, dataset.photographs[start : start + _LOGGED])
-    for photograph, boxes in zip(dataset, found, strict=True):
-        if isinstance(boxes, DataError):
-            dataset.problems.append(f"{photograph.name}: {boxes}")
-    return [boxes if isinstance(boxes, np.ndarray) else np.zeros((0, 4), np.float32) for boxes in found]
+        searched = in_parallel(_search, dataset.photographs[start : start + _LOGGED])
+        dataset.problems += [problem for _, problem in searched if problem]
+        found += [boxes for boxes, _ in searched]
+    if cfg.USE_CACHE:
+        cache.write(path, {"boxes": np.concatenate(found), "counts": np.array([len(boxes) for boxes in found])})
+    return found
+
+
+def _search(photograph: Photograph) -> tuple[np.ndarray, str]:
+    """Return a photograph's boxes and what is wrong with it."""
+    try:
+        return selective_search.selective_search(images.read(photograph.path)), ""
+    except DataError as error:
+        return np.zeros((0, 4), np.float32), f"{photograph.name}: {error}"

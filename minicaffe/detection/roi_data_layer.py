@@ -119,9 +119,7 @@ class RoIDataLayer(BaseDataLayer):
             f"TRAIN.BATCH_SIZE {t.BATCH_SIZE} cannot be shared out evenly among the images of a batch, "
             f"TRAIN.IMS_PER_BATCH {t.IMS_PER_BATCH}",
         )
-        self.check(
-            not (t.USE_OHEM and t.HAS_RPN), "TRAIN.USE_OHEM works on given proposals: TRAIN.HAS_RPN must be False"
-        )
+        self.check(not t.HAS_RPN, "learns from given proposals, not from those of an RPN: TRAIN.HAS_RPN must be False")
         top[0].reshape(t.IMS_PER_BATCH, 3, max(t.SCALES), t.MAX_SIZE)
         top[1].reshape(1, 5)
         top[2].reshape(1)

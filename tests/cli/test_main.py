@@ -104,5 +104,5 @@ def test_help_imports_nothing_heavy() -> None:
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = ran.stderr
     assert "'minicaffe.cli.train'" in loaded
-    for module in ("numpy", "google", "numba", "scipy", "tqdm", "h5py", "cupy"):
+    for module in ("numpy", "google.protobuf", "numba", "scipy", "tqdm", "h5py", "cupy"):
         assert f"'{module}'" not in loaded

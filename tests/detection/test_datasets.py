@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,15 @@ def write_json(path: Path, names: list[str]) -> None:
 
 class TestVoc:
     def test_folder_and_set(self, tmp_path: Path) -> None:
-        root = write_voc(tmp_path / "C:odd", {"a": xml([CAT])})
+        root = write_voc(tmp_path, {"a": xml([CAT])})
         assert open_dataset(f"voc:{root}:trainval").listed == ["a"]
         assert open_dataset(f"voc:{root}").listed == ["a"]
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no colons in names")
+    def test_colons_in_a_name(self, tmp_path: Path) -> None:
+        (tmp_path / "odd").mkdir()
+        root = write_voc(tmp_path / "odd:one", {"a": xml([CAT])})
+        assert open_dataset(f"voc:{root}:trainval").listed == ["a"]
 
     def test_several(self, tmp_path: Path) -> None:
         one = write_voc(tmp_path / "one+two", {"b": xml([CAT]), "a": xml([CAT])})

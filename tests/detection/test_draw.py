@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("PIL")
 
 from minicaffe.data import images
-from minicaffe.detection.draw import colour, draw, draw_truth, save
+from minicaffe.detection.draw import colour, draw, draw_truth, label_height, save
 from minicaffe.errors import DataError
 
 CLASSES = ("__background__", "tree", "house")
@@ -42,7 +42,7 @@ def test_the_label_stands_above_its_box_or_inside_where_there_is_no_room() -> No
     inside = (draw(GREY, found((1, 40, 0, 120, 100, 0.9)), CLASSES) != GREY).any(axis=2)
     assert inside[1:10, 42:60].all(axis=None)
     corner = (draw(GREY, found((1, 150, 50, 159, 100, 0.9)), CLASSES) != GREY).any(axis=2)
-    assert corner[40:50, 116:159].all(axis=None)
+    assert corner[41:50, 125:159].all(axis=None)
 
 
 def test_text_can_be_read_on_every_colour() -> None:
@@ -85,3 +85,11 @@ def test_a_format_nobody_knows_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'docx'"):
         save(tmp_path / "picture.docx", GREY)
     assert not list(tmp_path.iterdir())
+
+
+def test_labels_shrink_with_the_picture_and_with_the_boxes_but_stay_readable() -> None:
+    large, small = [(0, 0, 300, 300)], [(0, 0, 40, 40)]
+    assert label_height((1200, 900), large) == 20
+    assert label_height((1200, 900), small) == 13
+    assert label_height((1200, 900), [*small, *small, *large]) == 13
+    assert label_height((100, 100), large) == label_height((1200, 900), []) == 9

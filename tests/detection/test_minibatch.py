@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from minicaffe.detection.boxes import iou
 from minicaffe.detection.config import cfg
 from minicaffe.detection.image_blob import (
     blob_shape,
@@ -21,7 +23,10 @@ from minicaffe.detection.image_blob import (
     resize_by_linear,
 )
 from minicaffe.detection.minibatch import minibatch, top_names
-from minicaffe.detection.targets import add_targets
+from minicaffe.detection.proposal_files import read_boxes
+from minicaffe.detection.roidb import find_overlaps
+from minicaffe.detection.targets import add_targets, bbox_targets
+from minicaffe.detection.voc import VOC_CLASSES
 from minicaffe.errors import DataError
 from tests.detection.scenes import on_disk, photograph, random_roidb, write_image
 
@@ -50,8 +55,10 @@ class TestScale:
 
 
 class TestResizing:
-    @settings(deadline=None, max_examples=25)
+    @settings(deadline=None, max_examples=40)
     @given(st.integers(2, 40), st.integers(2, 40), st.floats(0.2, 3))
+    @example(2, 2, 0.75)
+    @example(9, 1, 0.2)
     def test_both_implementations(self, height: int, width: int, factor: float) -> None:
         cv2 = pytest.importorskip("cv2")
         assert cv2.__version__
@@ -206,3 +213,37 @@ class TestMinibatch:
         cfg.merge_dict({"TRAIN": {"FG_THRESH": 2.0, "BG_THRESH_HI": 0.0}})
         with pytest.raises(DataError, match="p0, p1: no region is foreground or background"):
             minibatch(roidb[:2], 4, cfg, rng())
+
+
+class TestPhotographsOfTheDemo:
+    """Two photographs of VOC2007 with the Selective Search boxes that the published demo came with."""
+
+    @pytest.fixture
+    def demo(self, shared: Path) -> Path:
+        folder = shared / "datasets" / "voc2007_demo"
+        if not folder.is_dir():
+            pytest.skip("no ../shared/datasets/voc2007_demo: the demo's photographs are not here")
+        return folder
+
+    @pytest.mark.parametrize(
+        ("name", "size", "shape", "met"),
+        [("000004", (500, 406), (600, 739), 2), ("001551", (500, 375), (600, 800), 3)],
+    )
+    def test_all_regions(self, demo: Path, name: str, size: tuple, shape: tuple, met: int) -> None:
+        truth = json.loads((demo / "gt_from_pascal_test2007_json.json").read_text())[f"{name}.jpg"]
+        things = [(label, (x, y, x + w - 1, y + h - 1)) for label, (x, y, w, h), _ in truth]
+        classes = [VOC_CLASSES.index(label) + 1 for label, _ in things]
+        one = photograph(name, [box for _, box in things], classes, path=demo / f"{name}.jpg", size=size)
+        proposals = read_boxes(demo / f"{name}_boxes.mat")
+        regions = find_overlaps(one, one.boxes, one.classes, proposals)
+        best = iou(proposals, one.boxes).max(axis=0)
+        assert (best >= 0.5).sum() >= met
+        regions.targets = bbox_targets(regions)
+        cfg.merge_dict({"TRAIN": {"USE_OHEM": True, "BG_THRESH_LO": 0.0}})
+        tops = minibatch([regions], 21, cfg, rng())
+        assert tops["data"].shape == (1, 3, *shape)
+        assert abs(float(tops["data"].mean())) < 80
+        assert tops["rois"].shape == (len(things) + len(proposals), 5)
+        assert (tops["rois"][:, (3, 4)] <= (shape[1], shape[0])).all()
+        assert set(tops["labels"].astype(int)) <= {0, *classes}
+        assert tops["bbox_targets"].shape == (len(regions), 84)

@@ -168,6 +168,10 @@ class TestChoosing:
         assert choose_source(two, cfg.TEST) == Source("file", (one,))
         assert choose_source(two, cfg.TEST, cfg, str(other)) == Source("file", (other,))
 
+    def test_a_plus_in_a_name(self, tmp_path: Path, two: Dataset) -> None:
+        path = write_mat(tmp_path / "a+b.mat", [[BIG], [SMALL]])
+        assert choose_source(two, cfg.TRAIN, cfg, str(path)) == Source("file", (path,))
+
     def test_methods(self, two: Dataset) -> None:
         with cfg.overridden({"TRAIN": {"PROPOSAL_METHOD": "grid"}}):
             assert choose_source(two, cfg.TRAIN) == Source("grid")

@@ -95,7 +95,7 @@ class TestBefore:
             ("'num_classes': 4", 5, "the tops are data, rois, labels, bbox_targets.*: 6, not 5"),
             ("{num_classes: 4, TRAIN: {BBOX_REG: False}}", 6, "the tops are data, rois, labels: 3, not 6"),
             ("{num_classes: 4, TRAIN: {IMS_PER_BATCH: 3}}", 6, "BATCH_SIZE 16 cannot be shared out evenly"),
-            ("{num_classes: 4, TRAIN: {USE_OHEM: True, HAS_RPN: True}}", 6, "TRAIN.HAS_RPN must be False"),
+            ("{num_classes: 4, TRAIN: {HAS_RPN: True}}", 6, "TRAIN.HAS_RPN must be False"),
         ],
     )
     def test_refused(self, param_str: str, tops: int, message: str) -> None:

@@ -14,7 +14,7 @@ from minicaffe.detection.boxes import iou
 from minicaffe.detection.config import cfg
 from minicaffe.detection.dataset import Dataset
 from minicaffe.detection.datasets import open_dataset
-from minicaffe.detection.proposals import Source, load_proposals
+from minicaffe.detection.proposals import Source, load_proposals, read_proposals
 from minicaffe.detection.roidb import Regions, build_roidb, filter_roidb, find_overlaps, recall, upright_roidb
 from minicaffe.detection.roidb_cache import cache_path, load_roidb
 from minicaffe.errors import DataError
@@ -256,6 +256,12 @@ class TestCache:
             write_image(photo.path, 60, 40, i)
         same(load_roidb(data), load_roidb(data))
         assert len(calls) == 3
+        boxes_again = read_proposals(Source("selective_search"), data)  # as a test of the trained net would
+        assert [one.tolist() for one in boxes_again] == [boxes(FAR, BIG).tolist()] * 3
+        assert len(calls) == 3
+        cfg.USE_CACHE = False
+        read_proposals(Source("selective_search"), data)
+        assert len(calls) == 6
 
     @pytest.mark.parametrize("damage", [b"", b"no archive", None])
     def test_a_damaged_file_is_made_again(

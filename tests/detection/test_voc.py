@@ -108,6 +108,7 @@ class TestProblems:
         [
             ((5, 5, 5, 5), "a: object 2 (dog), box (5, 5, 5, 5), is at most a pixel wide or high: left out", None),
             ((5, 5, 5, 30), "a: object 2 (dog), box (5, 5, 5, 30), is at most a pixel wide or high: left out", None),
+            ((5, 5, 30, 5), "a: object 2 (dog), box (5, 5, 30, 5), is at most a pixel wide or high: left out", None),
             ((9, 5, 7, 30), "a: object 2 (dog), box (9, 5, 7, 30), is at most a pixel wide or high: left out", None),
             ((float("nan"), 5, 7, 30), "box (nan, 5, 7, 30), is at most a pixel wide or high: left out", None),
             ((60, 5, 70, 30), "box (60, 5, 70, 30), lies outside of the image (60 x 40): left out", None),
