@@ -6,26 +6,12 @@ from typing import Any
 
 import minicaffe
 from minicaffe.compat import resolve
-from minicaffe.compat.process import (
-    NCCL,
-    Timer,
-    has_nccl,
-    init_log,
-    log,
-    set_multiprocess,
-    set_solver_count,
-    set_solver_rank,
-    solver_count,
-    solver_rank,
-)
 from minicaffe.errors import did_you_mean
 
 # `minicaffe.layers` does as well, but is a package that loads every layer type when it is touched
-from minicaffe.net_spec import layers
+from minicaffe.net_spec import layers  # noqa: F401
 
 __all__ = list(minicaffe.__all__)
-__all__ += ["NCCL", "Timer", "has_nccl", "init_log", "layers", "log", "set_multiprocess", "set_solver_count"]
-__all__ += ["set_solver_rank", "solver_count", "solver_rank"]
 
 # lets the import system look for submodules, which only our finder knows
 __path__: list[str] = []

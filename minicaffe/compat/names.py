@@ -17,7 +17,7 @@ CAFFE: dict[str, str] = {
     "caffe.detector": "minicaffe.detector",
     "caffe.io": "minicaffe.io",
     "caffe.net_spec": "minicaffe.net_spec",
-    "caffe.proto.caffe_pb2": "minicaffe.compat.caffe_pb2",
+    "caffe.proto.caffe_pb2": "minicaffe.proto.caffe_pb2",
     "caffe.pycaffe": "minicaffe.compat.caffe",
 }
 

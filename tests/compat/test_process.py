@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import minicaffe
 from minicaffe.compat import caffe
 from minicaffe.errors import DeviceError
 
@@ -18,10 +19,18 @@ Classifier Detector io layers params NetSpec to_proto coord_map
 """
 
 
+@pytest.mark.parametrize("module", [caffe, minicaffe], ids=["import caffe", "import minicaffe as caffe"])
 @pytest.mark.parametrize("name", PYCAFFE.split())
-def test_name_of_pycaffe(name):
-    assert getattr(caffe, name) is not None
-    assert name in dir(caffe)
+def test_name_of_pycaffe(module, name):
+    assert getattr(module, name) is not None
+    assert name in dir(module)
+
+
+def test_messages_need_no_import_of_their_own():
+    blob = minicaffe.proto.caffe_pb2.BlobProto(num=1, channels=1, height=1, width=2, data=[1, 2])
+    assert minicaffe.io.blobproto_to_array(blob).shape == (1, 1, 1, 2)
+    with pytest.raises(AttributeError, match=r"minicaffe\.proto.*'caffe_pb3'"):
+        minicaffe.proto.caffe_pb3  # noqa: B018
 
 
 def test_timer():

@@ -1,4 +1,4 @@
-"""What legacy code gets from `from caffe.proto import caffe_pb2`: message classes, and the values of top-level enums.
+"""pycaffe's `caffe.proto.caffe_pb2`: message classes, and the values of top-level enums.
 
 They are the classes of `minicaffe.proto.schema`, so `google.protobuf.text_format` and everything else that works on
 protobuf messages works on them.
