@@ -243,7 +243,7 @@ def _load_hdf5(net: Net, path: Path, report: Report, skip_mismatch: bool) -> Non
                 _mismatch(report, step, path, problem, skip_mismatch)
                 continue
             for index, blob in _present(step, group):
-                blob.array[...] = np.asarray(group[str(index)], blob.dtype).reshape(blob.shape)
+                group[str(index)].read_direct(blob.array)  # straight into place, converted on the way
             report.loaded.append(name)
 
 

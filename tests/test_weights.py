@@ -96,6 +96,20 @@ def test_hdf5_stores_shared_parameters_once_and_still_loads(tmp_path: Path) -> N
     np.testing.assert_array_equal(other.params["a"][0].data, n.params["ro"][0].data)
 
 
+def test_hdf5_of_other_number_types_and_without_axes(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    scale = "layer { name: 's' type: 'Scale' bottom: 'x' top: 'y' scale_param { num_axes: 0 } }"
+    n = net(ip("a", "x", "h"), scale)
+    with h5py.File(tmp_path / "n.h5", "w") as file:
+        file["data/a/0"] = np.arange(9).reshape(3, 3)
+        file["data/a/1"] = np.array([1, 2, 0.5], np.float64)
+        file["data/s/0"] = np.float32(3.5)
+    n.load_hdf5(tmp_path / "n.h5")
+    assert n.params["a"][0].data.ravel().tolist() == list(range(9))
+    assert n.params["a"][1].data.tolist() == [1, 2, 0.5]
+    assert n.params["s"][0].data == 3.5
+
+
 def test_the_report_names_everything(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     net(*CHAIN).save(tmp_path / "n.caffemodel")
     other = net(ip("a", "x", "h"), ip("new", "h", "y"))
