@@ -127,11 +127,11 @@ def build_steps(graph: Graph, setting: Setting) -> tuple[list[Step], list[Blob]]
 
 def _build_step(param: Any, bottom: list[Blob], top: list[Blob], setting: Setting) -> Step:
     cls = layer_class(param)
-    log.debug("Creating Layer %s", param.name)
+    log.info("Creating Layer %s", param.name)
     for blob in bottom:
-        log.debug("%s <- %s", param.name, blob.name)
+        log.info("%s <- %s", param.name, blob.name)
     for blob in top:
-        log.debug("%s -> %s%s", param.name, blob.name, " (in-place)" if blob in bottom else "")
+        log.info("%s -> %s%s", param.name, blob.name, " (in-place)" if blob in bottom else "")
     if not param.HasField("phase"):
         param.phase = int(setting.phase)
     elif param.phase != setting.phase:
@@ -144,12 +144,14 @@ def _build_step(param: Any, bottom: list[Blob], top: list[Blob], setting: Settin
             blob.label, blob.producer = bottom[0].label, bottom[0].producer
         else:
             blob.producer = describe(param)
-    log.debug("Setting up %s", param.name)
+    log.info("Setting up %s", param.name)
     step.call("setup", bottom, top)
     step.call("reshape", bottom, top)
     _set_loss_weights(step)
     for blob, weight in zip(top, step.loss_weights, strict=True):
-        log.debug("Top shape: %s%s", blob.shape_string, f"\n    with loss weight {weight:g}" if weight else "")
+        log.info("Top shape: %s", blob.shape_string)
+        if weight:
+            log.info("    with loss weight %g", weight)
     return step
 
 
@@ -273,6 +275,10 @@ def alias_sharers(steps: Sequence[Step], slots: Sequence[ParameterSlot]) -> None
         if slot.owner == number:
             continue
         owner = slots[slot.owner]
+        log.info(
+            "Sharing parameters '%s' owned by layer '%s', param index %d",
+            param_spec(steps[slot.layer].param, slot.index).name, steps[owner.layer].param.name, owner.index,
+        )  # fmt: skip
         mine = steps[slot.layer].layer.blobs[slot.index]
         theirs = steps[owner.layer].layer.blobs[owner.index]
         mine.share_data(theirs)

@@ -144,7 +144,7 @@ class Net:
     def _log_plan(self) -> None:
         for step in reversed(self.steps):
             need = "needs" if step.runs_backward else "does not need"
-            log.debug("%s %s backward computation.", step.param.name, need)
+            log.info("%s %s backward computation.", step.param.name, need)
         for name in self.outputs:
             log.info("This network produces output %s", name)
         log.info("Network initialization done.")

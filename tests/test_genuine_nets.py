@@ -234,7 +234,7 @@ def lines_of(log: str, kind: str) -> list[str]:
 def test_tells_what_caffe_told(kind: str, phase: Phase, shared: Path, caplog: pytest.LogCaptureFixture) -> None:
     log = (shared / "models/cifar10_full_2014/train_log.txt").read_text()
     definition = read_net(shared / "prototxts/BVLC_caffe@rc2/examples/cifar10/cifar10_quick_train_test.prototxt")
-    with caplog.at_level(logging.DEBUG, logger="minicaffe"):
+    with caplog.at_level(logging.INFO, logger="minicaffe"):
         build(definition, (phase, ()), batch=100)
     ours = "\n".join([f"Creating {kind} net", *(record.getMessage() for record in caplog.records)])
     assert lines_of(ours, kind) == lines_of(log, kind)

@@ -242,6 +242,15 @@ def test_shared_parameters_are_one_data_and_one_diff() -> None:
     ]
 
 
+def test_sharers_and_owners_are_told_as_caffe_tells_them(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="minicaffe"):
+        twin()
+    assert [text for text in caplog.messages if text.startswith("Sharing")] == [
+        "Sharing parameters 'w' owned by layer 'ip_ro', param index 0",
+        "Sharing parameters 'b' owned by layer 'ip_ro', param index 1",
+    ]
+
+
 def test_gradients_of_all_sharers_add_up() -> None:
     text = [INPUT, ip("a", "data", "y", SHARED.format("")), ip("b", "data", "z", SHARED.format(""))]
     both = feed(build(*text, loss("y"), loss("z").replace("'loss'", "'loss2'")))
