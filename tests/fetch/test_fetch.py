@@ -75,7 +75,7 @@ def test_a_file_already_there_is_unpacked_without_asking_anyone(server: Server, 
     assert server.requests == []
 
 
-@pytest.mark.parametrize("content", [b"no archive", tar(FILES, "w:gz")[:60]])
+@pytest.mark.parametrize("content", [b"no archive", tar(FILES, "w:gz")[:60]], ids=["foreign", "cut short"])
 def test_a_damaged_archive_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "kit.tgz").write_bytes(content)
     with pytest.raises(DataError, match=r"kit\.tgz is"):
