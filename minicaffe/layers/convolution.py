@@ -38,6 +38,7 @@ class Convolution(Layer):
         self.geometry = read_geometry(self, bottom[0])
         self.channels, self.outputs, self.group = bottom[0].shape[self.geometry.axis], param.num_output, param.group
         self.check(self.outputs > 0, "convolution_param needs a num_output greater than 0")
+        self.check(self.channels > 0, f"its bottom has no channels at axis {self.geometry.axis}", bottom)
         self.check(
             self.group > 0 and self.channels % self.group == 0 and self.outputs % self.group == 0,
             f"group {self.group} must divide both its {self.channels} input channels and num_output {self.outputs}",

@@ -39,20 +39,25 @@ class Elementwise(Layer):
         top[0].reshape_like(bottom[0])
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        x = bottom[0].array
         overwritten = self.reads_x and top[0].shares_data_with(bottom[0])
-        self.kept_x = keep(x, self.kept_x) if overwritten else None
+        self.kept_x = keep(bottom[0].array, self.kept_x) if overwritten else None
         with np.errstate(all="ignore"):
-            self.function(x, top[0].array)
+            self.function(with_axis(self.x(bottom)), with_axis(top[0].array))
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if propagate_down[0]:
+            arrays = self.x(bottom), top[0].array, top[0].diff_array, bottom[0].diff_array
             with np.errstate(all="ignore"):
-                self.gradient(self.x(bottom), top[0].array, top[0].diff_array, bottom[0].diff_array)
+                self.gradient(*map(with_axis, arrays))
 
     def x(self, bottom: Sequence[Blob]) -> np.ndarray:
         """Return x as it was before `forward`."""
         return bottom[0].array if self.kept_x is None else self.kept_x
+
+
+def with_axis(x: np.ndarray) -> np.ndarray:
+    """Return `x`, or a view of one axis if it has none: NumPy turns results without axes into plain numbers."""
+    return x if x.ndim else x.reshape(1)
 
 
 def keep(x: np.ndarray, memory: np.ndarray | None = None) -> np.ndarray:

@@ -122,12 +122,13 @@ class Eltwise(Layer):
     def max(self, xs: list[np.ndarray], y: np.ndarray) -> None:
         xp = self.ops.xp
         first_wins = xs[0] > xs[1]
-        self.winner = (~first_wins).astype(np.uint8 if len(xs) <= 256 else np.int32)
+        # Blobs without axes make NumPy return plain numbers, hence asarray.
+        self.winner = xp.asarray((~first_wins).astype(np.uint8 if len(xs) <= 256 else np.int32))
         y[...] = xp.where(first_wins, xs[0], xs[1])
         for k, x in enumerate(xs[2:], start=2):
             better = x > y
             xp.copyto(y, x, where=better)
-            self.winner[better] = k
+            xp.copyto(self.winner, k, where=better)
 
     def max_gradient(self, i: int, xs: list[np.ndarray], y: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> None:
         self.ops.xp.multiply(dy, self.winner == i, out=dx)

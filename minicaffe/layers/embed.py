@@ -48,14 +48,14 @@ class Embed(Layer):
                 f"number {float(x[i]):g} at position {i} is out of range: input_dim {rows} allows 0 to {rows - 1}"
             )
         self.index = x.astype(self.ops.xp.int64)
-        y = top[0].array.reshape(len(x), -1)
+        y = top[0].array.reshape(len(x), top[0].shape[-1])
         y[...] = self.blobs[0].array[self.index]
         if len(self.blobs) > 1:
             y += self.blobs[1].array
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         self.no_gradient(propagate_down)
-        dy = top[0].diff_array.reshape(len(self.index), -1)
+        dy = top[0].diff_array.reshape(len(self.index), top[0].shape[-1])
         if self.learns(0):
             self.ops.add_rows(dy, self.index, self.blobs[0].diff_array)
         if len(self.blobs) > 1 and self.learns(1):

@@ -133,6 +133,13 @@ def test_errors(param: str, match: str) -> None:
     fails(match, lambda: on_stand(text(param), np.zeros((2, 6, 5, 6))))
 
 
+def test_no_channels() -> None:
+    fails(
+        "its bottom has no channels at axis 1",
+        lambda: on_stand(text("num_output: 4 kernel_size: 1"), np.zeros((2, 0, 5, 6))),
+    )
+
+
 def test_later_shapes_must_fit() -> None:
     bench = on_stand(text("num_output: 4 kernel_size: 3"), np.zeros((2, 6, 5, 6)))
     for shape in ((2, 5, 5, 6), (2, 6, 5), (2, 6, 5, 6, 1)):

@@ -52,6 +52,25 @@ def test_a_bottom_not_asked_for_is_left_alone() -> None:
     assert gradients(on_stand('type: "TanH"', [1.0]), [1.0], wanted=())[0].tolist() == [7.25]
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3)], ids=str)
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize(
+    "case", [case for case in elementwise.FUNCTIONS if case.type != "PReLU"], ids=lambda case: case.id
+)
+def test_a_number_without_axes_and_none_at_all(case: elementwise.Case, in_place: bool, shape: tuple[int, ...]) -> None:
+    """As the same number in a row of one."""
+    row = on_stand(case.layer, [0.6], train=False, in_place=in_place)
+    bench = on_stand(case.layer, np.full(shape, 0.6), train=False, in_place=in_place)
+    for one in (row, bench):
+        one.forward()
+    assert bench.top[0].shape == shape
+    assert (bench.top[0].array == row.top[0].array[0]).all()
+    if case.gradients is None:
+        dx, expected = (gradients(one, np.full(one.top[0].shape, 2.0))[0] for one in (bench, row))
+        assert dx.shape == shape
+        assert (dx == expected[0]).all()
+
+
 @pytest.mark.parametrize(
     "case", [case for case in elementwise.FUNCTIONS if case.gradients is None], ids=lambda case: case.id
 )

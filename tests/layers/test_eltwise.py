@@ -61,6 +61,16 @@ def test_many_bottoms() -> None:
     assert [d.tolist() for d in dx] == [[0]] * 299 + [[1]]
 
 
+@pytest.mark.parametrize(("operation", "expected"), [("SUM", 7.0), ("PROD", 8.0), ("MAX", 4.0)])
+def test_numbers_without_axes(operation: str, expected: float) -> None:
+    bench = on_stand(text(f"operation: {operation}"), 2.0, 1.0, 4.0)
+    dx = gradients(bench, 3.0)
+    assert bench.top[0].array.shape == ()
+    assert bench.top[0].array == expected
+    slopes = {"SUM": [1, 1, 1], "PROD": [4, 8, 2], "MAX": [0, 0, 1]}[operation]
+    assert [float(d) for d in dx] == [3.0 * slope for slope in slopes]
+
+
 def test_gradient_element_by_element() -> None:
     for case in ELTWISE:
         if case.label in ("sum", "coeff", "prod", "prod-unstable"):

@@ -33,6 +33,13 @@ def test_fractions_are_cut_off() -> None:
     assert (output(text("bias_term: false"), X + 0.9, params=[W]) == W[X.astype(int)]).all()
 
 
+def test_no_numbers_at_all() -> None:
+    bench = on_stand(text(), np.zeros((0, 4)), params=[W, B])
+    gradients(bench, np.zeros((0, 4, 3)), wanted=[])
+    assert bench.top[0].shape == (0, 4, 3)
+    assert not any(blob.diff_array.any() for blob in bench.layer.blobs)
+
+
 def test_gradients_element_by_element() -> None:
     for case in EMBED:
         check_elements(case, step=1e-2, threshold=1e-3)
