@@ -21,6 +21,7 @@ from minicaffe.blob import Blob, BlobVec
 from minicaffe.errors import NetError, did_you_mean
 from minicaffe.graph import filter_net, insert_splits, merge_state, wire
 from minicaffe.layer import Layer, Setting, layer_type_list
+from minicaffe.layers.fork_fields import refuse_in_net
 from minicaffe.phase import Phase, as_phase
 from minicaffe.proto import read_net, to_text
 from minicaffe.rng import Streams
@@ -89,6 +90,7 @@ class Net:
     # -- construction -------------------------------------------------------------------------------------------------
 
     def _build(self, definition: Any, state: Any, share: Net | None) -> None:
+        refuse_in_net(definition)
         filtered = filter_net(definition, state)
         if log.isEnabledFor(logging.INFO):
             log.info("Initializing net from parameters: \n%s", to_text(filtered))

@@ -31,6 +31,7 @@ from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
 from minicaffe.layers.channels import channel_dot, channel_sum, column
 from minicaffe.layers.elementwise import keep
+from minicaffe.layers.fork_fields import refuse
 from minicaffe.phase import TEST
 
 
@@ -44,6 +45,11 @@ class BatchNorm(Layer):
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.param.batch_norm_param
+        apart = "write a Scale layer with bias_term: true after this one"
+        refuse(self, param, scale_bias=apart, scale_filler=apart, filler=apart, bias_filler=apart)
+        refuse(self, param, relu="write a ReLU layer after this one")
+        refuse(self, param, stats_batch_size="the statistics are those of the whole batch")
+        refuse(self, param, update_global_stats="batch statistics always update the running ones, and only they do")
         self.check(len(bottom[0].shape) >= 1, "needs a bottom of 1 axis or more", bottom)
         self.use_global = param.use_global_stats if param.HasField("use_global_stats") else self.phase == TEST
         self.fraction: float = param.moving_average_fraction

@@ -17,6 +17,7 @@ import numpy as np
 from minicaffe.blob import Blob
 from minicaffe.layer import register
 from minicaffe.layers.elementwise import Elementwise
+from minicaffe.layers.fork_fields import refuse
 
 
 @register("ELU")
@@ -24,6 +25,7 @@ class ELU(Elementwise):
     """Exponential linear unit."""
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        refuse(self, self.param.elu_param, **{"lambda": "write a Power layer with this scale after it"})
         self.alpha: float = self.param.elu_param.alpha
         self.reads_x = self.alpha < 0
 

@@ -1,9 +1,10 @@
-"""Fields that some fork of Caffe added to a stock layer and that change what it computes: refused, never ignored."""
+"""Fields that some fork of Caffe added and that change what stock layers compute: refused, never ignored."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from minicaffe.errors import NetError
 from minicaffe.layer import Layer
 from minicaffe.proto import schema
 
@@ -18,3 +19,12 @@ def refuse(layer: Layer, message: Any, **remedies: str) -> None:
         else:
             given = bool(len(value)) if schema.is_repeated(field) else value != field.default_value
         layer.check(not given, f"'{name}' is a field of a fork of Caffe that is not computed here: {remedy}")
+
+
+def refuse_in_net(definition: Any) -> None:
+    """Raise NetError if `definition`, a NetParameter, sets a field of a fork that changes what its layers compute."""
+    if definition.bn_stats_batch_size:
+        raise NetError(
+            f"net {definition.name!r}: 'bn_stats_batch_size' is a field of a fork of Caffe that is not computed here: "
+            "the statistics of BatchNorm are those of the whole batch"
+        )

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
+from minicaffe.layers.fork_fields import refuse
 
 
 class View(Layer):
@@ -55,6 +56,7 @@ class Reshape(View):
     """Change the shape."""
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        refuse(self, self.param.reshape_param, pixelshuffler="moving channels into space is no reshaping")
         dims = list(self.param.reshape_param.shape.dim)
         self.check(dims.count(-1) <= 1, f"shape {dims} has more than one -1: only one size can be worked out")
         self.check(min(dims, default=0) >= -1, f"shape {dims} has a size below -1")

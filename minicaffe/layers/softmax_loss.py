@@ -21,6 +21,7 @@ import numpy as np
 
 from minicaffe.blob import Blob
 from minicaffe.layer import register
+from minicaffe.layers.fork_fields import refuse
 from minicaffe.layers.loss import Labels, LossLayer, Normalizer, ignore_label, read_labels
 
 SMALLEST = float(np.finfo(np.float32).tiny)
@@ -40,8 +41,10 @@ class ProbabilityLoss(LossLayer):
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.param.loss_param
-        for field in ("label_smoothing", "weight_by_label_freqs"):
-            self.check(not getattr(param, field), f"loss_param {{ {field} }}, from a fork of Caffe, is not supported")
+        refuse(self, param, label_smoothing="the target is the label alone")
+        refuse(
+            self, param, weight_by_label_freqs="an InfogainLoss whose matrix has the weights as its diagonal does it"
+        )
         self.ignore = ignore_label(param)
         self.normalizer = Normalizer(param)
         self.prob = top[1] if len(top) > 1 else Blob(dtype=self.setting.dtype, name=f"{self.name} prob")
