@@ -75,6 +75,16 @@ class Recurrent(Layer):
     def _index_of(self, inner: Blob) -> int:
         return next(i for i, blob in enumerate(self.blobs) if inner.shares_data_with(blob))
 
+    def _follow_blobs(self) -> None:
+        """Let all steps use this layer's blobs, which may have become those of another layer or net since.
+
+        In Caffe only the first step of a layer that shares its parameters with another one does, outside of TEST.
+        """
+        for layer, indices in self._slots:
+            for inner, index in zip(layer.blobs, indices, strict=True):
+                inner.share_data(self.blobs[index])
+                inner.share_diff(self.blobs[index])
+
     def _check_shapes(self, bottom: Sequence[Blob]) -> None:
         T, N = self.steps, bottom[0].shape[1]
         self.check(bottom[0].shape[0] == T, f"the number of time steps is fixed at {T}", bottom)
@@ -89,6 +99,7 @@ class Recurrent(Layer):
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         self._check_shapes(bottom)
+        self._follow_blobs()
         inner = self.net.blobs
         shapes = [bottom[0].shape, bottom[1].shape] + ([bottom[2].shape] if self.static else [])
         changed = False

@@ -15,11 +15,13 @@ RECURRENT = (
 )
 
 
-def net(kind: str, T: int, N: int = 2) -> minicaffe.Net:
+def net(kind: str, T: int, N: int = 2, layers: str = "r", more: str = "") -> minicaffe.Net:
     text = (
         f"layer {{ name: 'x' type: 'Input' top: 'x' input_param {{ shape {{ dim: {T} dim: {N} dim: 4 }} }} }}"
         f"layer {{ name: 'c' type: 'Input' top: 'c' input_param {{ shape {{ dim: {T} dim: {N} }} }} }}"
-        f"layer {{ name: 'r' type: '{kind}' bottom: 'x' bottom: 'c' top: 'y' {RECURRENT} }}"
+    ) + "".join(
+        f"layer {{ name: '{name}' type: '{kind}' bottom: 'x' bottom: 'c' top: '{name}' {more} {RECURRENT} }}"
+        for name in layers
     )
     return minicaffe.Net(prototxt.parse(text, schema.NetParameter), phase="TRAIN", streams=Streams(3))
 
@@ -31,9 +33,9 @@ def test_one_long_pass_equals_many_short_ones(kind: str) -> None:
     whole, single = net(kind, 4), net(kind, 1)
     for mine, theirs in zip(single.params["r"], whole.params["r"], strict=True):
         mine.data[...] = theirs.data
-    expected = whole.forward(x=x, c=cont)["y"]
+    expected = whole.forward(x=x, c=cont)["r"]
     for t in range(4):
-        got = single.forward(x=x[t : t + 1], c=cont[t : t + 1])["y"]
+        got = single.forward(x=x[t : t + 1], c=cont[t : t + 1])["r"]
         np.testing.assert_allclose(got[0], expected[t], rtol=1e-5, atol=1e-6)
 
 
@@ -43,7 +45,7 @@ def test_the_batch_may_change_size(kind: str) -> None:
     n.forward(x=np.ones((2, 2, 4)), c=np.zeros((2, 2)))
     n.blobs["x"].reshape(2, 5, 4)
     n.blobs["c"].reshape(2, 5)
-    out = n.forward(x=np.ones((2, 5, 4)), c=np.array([[0] * 5, [1] * 5]))["y"]
+    out = n.forward(x=np.ones((2, 5, 4)), c=np.array([[0] * 5, [1] * 5]))["r"]
     assert out.shape == (2, 5, 3)
     assert np.ptp(out, axis=1).max() < 1e-6
 
@@ -58,10 +60,10 @@ def test_the_number_of_steps_may_not() -> None:
 def test_reset_forgets() -> None:
     n = net("LSTM", 1)
     ones = {"x": np.ones((1, 2, 4)), "c": np.ones((1, 2))}
-    first = n.forward(**ones)["y"].copy()
-    assert not np.allclose(n.forward(**ones)["y"], first)
+    first = n.forward(**ones)["r"].copy()
+    assert not np.allclose(n.forward(**ones)["r"], first)
     n.layer_dict["r"].reset()  # type: ignore[attr-defined]
-    np.testing.assert_array_equal(n.forward(**ones)["y"], first)
+    np.testing.assert_array_equal(n.forward(**ones)["r"], first)
 
 
 def test_exposed_states_are_given_and_returned() -> None:
@@ -73,7 +75,7 @@ def test_exposed_states_are_given_and_returned() -> None:
         "layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 3 dim: 2 dim: 4 } } }"
         "layer { name: 'c' type: 'Input' top: 'c' input_param { shape { dim: 3 dim: 2 } } }"
         + states
-        + "layer { name: 'r' type: 'LSTM' bottom: 'x' bottom: 'c' bottom: 'h' bottom: 'C' top: 'y' top: 'hT' top: 'cT' "
+        + "layer { name: 'r' type: 'LSTM' bottom: 'x' bottom: 'c' bottom: 'h' bottom: 'C' top: 'r' top: 'hT' top: 'cT' "
         + RECURRENT[:-1]
         + "expose_hidden: true } }"
     )
@@ -84,10 +86,43 @@ def test_exposed_states_are_given_and_returned() -> None:
     x, cont = np.random.default_rng(1).standard_normal((3, 2, 4)), np.ones((3, 2))
     zero = np.zeros((1, 2, 3))
     out = exposed.forward(x=x, c=cont, h=zero, C=zero)
-    np.testing.assert_allclose(out["y"], hidden.forward(x=x, c=cont)["y"], rtol=1e-5)
-    np.testing.assert_array_equal(out["hT"][0], out["y"][-1])
-    again = exposed.forward(x=x, c=cont, h=out["hT"].copy(), C=out["cT"].copy())["y"]
-    np.testing.assert_allclose(again, hidden.forward(x=x, c=cont)["y"], rtol=1e-5)
+    np.testing.assert_allclose(out["r"], hidden.forward(x=x, c=cont)["r"], rtol=1e-5)
+    np.testing.assert_array_equal(out["hT"][0], out["r"][-1])
+    again = exposed.forward(x=x, c=cont, h=out["hT"].copy(), C=out["cT"].copy())["r"]
+    np.testing.assert_allclose(again, hidden.forward(x=x, c=cont)["r"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_a_net_that_shares_its_weights_uses_them_in_every_step(kind: str) -> None:
+    """As the test net of a solver does, and as it does when the weights change later."""
+    train, test = net(kind, 3), net(kind, 3)
+    for blob in test.params["r"]:
+        blob.data[...] = 0
+    test.share_with(train)
+    inputs = {"x": np.random.default_rng(0).standard_normal((3, 2, 4)), "c": np.array([[0, 0], [1, 1], [1, 1]])}
+    for _ in range(2):
+        expected = train.forward(**inputs)["r"]
+        assert np.ptp(expected, axis=0).min() > 0
+        np.testing.assert_array_equal(test.forward(**inputs)["r"], expected)
+        for blob in train.params["r"]:
+            blob.data[...] *= 0.5
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_layers_with_the_same_parameters(kind: str) -> None:
+    names = " ".join(f"param {{ name: 'p{i}' }}" for i in range(len(net(kind, 1).params["r"])))
+    single, double = net(kind, 3, more="loss_weight: 1"), net(kind, 3, layers="rs", more=f"loss_weight: 1 {names}")
+    for mine, theirs in zip(double.params["s"], single.params["r"], strict=True):
+        mine.data[...] = theirs.data
+    inputs = {"x": np.random.default_rng(0).standard_normal((3, 2, 4)), "c": np.array([[0, 0], [1, 1], [1, 1]])}
+    for one in (single, double):
+        one.forward(**inputs)
+        one.backward()
+    for name in "rs":
+        np.testing.assert_array_equal(double.blobs[name].data, single.blobs["r"].data)
+    for mine, theirs in zip(double.params["r"], single.params["r"], strict=True):
+        assert theirs.diff.any()
+        np.testing.assert_allclose(mine.diff, 2 * theirs.diff, rtol=1e-5, atol=1e-6)
 
 
 def test_parameter_order_is_caffes() -> None:
