@@ -8,8 +8,8 @@ recurrent_param: num_output D, weight_filler, bias_filler, expose_hidden. T is f
 
 The inner net's parameters, shared over time by name, are this layer's blobs, so their gradients add up over all
 steps. Without `expose_hidden` the last hidden state of one forward is the first of the next, zero at the start; cont
-0 resets it. No gradient goes to cont, to exposed hidden states (in or out), or across batches. Source: Caffe's
-recurrent_layer.
+0 resets it, and a snapshot keeps it. No gradient goes to cont, to exposed hidden states (in or out), or across
+batches. Source: Caffe's recurrent_layer.
 """
 
 from __future__ import annotations
@@ -145,6 +145,18 @@ class Recurrent(Layer):
         """Forget the hidden state, as at the very beginning."""
         for state in self.states:
             self.net.blobs[f"{state}_T"].array[...] = 0
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the hidden states that the next forward begins with, as plain lists; none where they are exposed."""
+        return {} if self.expose else {state: self.net.blobs[f"{state}_T"].data.tolist() for state in self.states}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Begin the next forward with the hidden states of `get_state`; those of another batch size are forgotten."""
+        self.reset()
+        for name, values in state.items():
+            blob = self.net.blobs[f"{name}_T"]
+            if np.shape(values) == blob.shape:
+                blob.data[...] = values
 
 
 class Unrolled:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,24 @@ def test_reset_forgets() -> None:
     assert not np.allclose(n.forward(**ones)["r"], first)
     n.layer_dict["r"].reset()  # type: ignore[attr-defined]
     np.testing.assert_array_equal(n.forward(**ones)["r"], first)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_the_hidden_state_travels_with_that_of_the_net(kind: str) -> None:
+    x = np.random.default_rng(0).standard_normal((4, 1, 2, 4))
+    first, second = net(kind, 1), net(kind, 1)
+    for given in x[:2]:
+        first.forward(x=given, c=np.ones((1, 2)))
+    state = json.loads(json.dumps(first.get_state()))
+    second.forward(x=x[3], c=np.ones((1, 2)))
+    second.set_state(state)
+    for given in x[2:]:
+        expected, found = (one.forward(x=given, c=np.ones((1, 2)))["r"] for one in (first, second))
+        np.testing.assert_array_equal(found, expected)
+    other = net(kind, 1, N=3)
+    fresh = other.forward(x=np.ones((1, 3, 4)), c=np.ones((1, 3)))["r"].copy()
+    other.set_state(state)
+    np.testing.assert_array_equal(other.forward(x=np.ones((1, 3, 4)), c=np.ones((1, 3)))["r"], fresh)
 
 
 def test_exposed_states_are_given_and_returned() -> None:
