@@ -3,22 +3,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-LENET = models/lenet
-RUN = runs/digits
 
 .PHONY: help train test test-oldest clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make train   set up $(VENV), then train LeNet on handwritten digits and show what it learned'
+	@echo 'make train   set up $(VENV), then train a detector on photographs of tree crowns and show what it finds'
 	@echo 'make test    set up $(VENV), then lint, type-check and run the test suite'
 	@echo 'make test-oldest   the suite again with the oldest protobuf that is supported, in an environment of its own'
 	@echo 'make clean   remove $(VENV), runs/ and whatever building and testing left behind'
 
 train: $(VENV)/train.installed
-	$(BIN)/python $(LENET)/digits.py $(RUN)
-	$(BIN)/minicaffe train $(LENET)/digits_solver.prototxt --cpu --log-json $(RUN)/log.jsonl
-	$(BIN)/python $(LENET)/digits.py $(RUN) --report
+	$(BIN)/python models/quickstart/run.py
 
 test: $(VENV)/test.installed
 	$(BIN)/ruff check .

@@ -51,7 +51,7 @@ def test_the_wheel_declares_what_it_needs(wheel: zipfile.ZipFile) -> None:
     metadata = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     text = wheel.read(metadata).decode()
     assert "Requires-Python: >=3.10" in text
-    for extra in ("cuda12x", "cuda13x", "data", "leveldb", "quickstart", "test"):
+    for extra in ("cuda12x", "cuda13x", "data", "digits", "leveldb", "quickstart", "ss", "test"):
         assert f"Provides-Extra: {extra}\n" in text
     entry_points = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     assert "minicaffe = minicaffe.cli.main:main" in wheel.read(entry_points).decode()

@@ -1,4 +1,4 @@
-"""The quick start's data: 1,797 handwritten digits that come with scikit-learn, brought to LeNet's 28 x 28 pixels.
+"""1,797 handwritten digits that come with scikit-learn, brought to LeNet's 28 x 28 pixels.
 
     python models/lenet/digits.py runs/digits             write train_lmdb (1,437 images) and test_lmdb (360)
     python models/lenet/digits.py runs/digits --report    say what the training that log.jsonl recorded has learned

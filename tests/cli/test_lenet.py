@@ -1,4 +1,4 @@
-"""models/lenet as its README tells: its scripts, the quick start, and the genuine weights on the genuine data."""
+"""models/lenet as its README tells: its scripts, training on digits, and the genuine weights on the genuine data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run_script(name: str, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_quick_start_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_learns_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("lmdb")
     pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)
