@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -153,28 +153,6 @@ def default_config() -> Config:
 
 
 cfg = default_config()
-
-
-def layer_config(param_str: str, own: Iterable[str] = ("num_classes",)) -> tuple[Config, dict[str, Any]]:
-    """Return `cfg` as it is now with the keys of `param_str` merged in, and those keys that are the layer's own.
-
-    `param_str` is YAML, as in the published prototxts (`'num_classes': 21`); keys of the configuration stand beside the
-    layer's `own`, nested (`'TRAIN': {'BATCH_SIZE': 32}`). ConfigError for any other key.
-    """
-    import yaml
-
-    try:
-        values = yaml.safe_load(param_str) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"param_str {param_str!r} is no YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"param_str {param_str!r} should hold keys and values, such as \"'num_classes': 21\"")
-    config, own = cfg.copy(), tuple(own)
-    for key in values:
-        if key not in own and key not in config:
-            raise UnknownKeyError(f"param_str: there is no key {key!r}{did_you_mean(str(key), [*own, *config])}")
-    config.merge_dict({key: value for key, value in values.items() if key not in own})
-    return config, {key: value for key, value in values.items() if key in own}
 
 
 # -- values -----------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minicaffe.blob import Blob
-from minicaffe.detection.config import ConfigError, layer_config
+from minicaffe.detection.layer_settings import settings
 from minicaffe.detection.ohem import hard_examples, roi_losses
 from minicaffe.layer import Layer
 from minicaffe.ops.arrays import as_numpy
@@ -43,7 +43,7 @@ class OHEMDataLayer(Layer):
     in_place = False
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        self._configure()
+        self.cfg, self.num_classes = settings(self)
         regress = self.cfg.TRAIN.BBOX_REG
         self.names = NAMES if regress else NAMES[:4]
         self.check(
@@ -55,18 +55,6 @@ class OHEMDataLayer(Layer):
         self.check(not self.cfg.TRAIN.HAS_RPN, "mines given proposals, not those of an RPN: set TRAIN.HAS_RPN to False")
         for blob, columns in zip(top, ((5,), (), *[(4 * self.num_classes,)] * 3), strict=False):
             blob.reshape(1, *columns)
-
-    def _configure(self) -> None:
-        try:
-            self.cfg, own = layer_config(self.param.python_param.param_str)
-        except ConfigError as error:
-            self.fail(str(error))
-        self.num_classes = own.get("num_classes", 0)
-        self.check(
-            isinstance(self.num_classes, int) and self.num_classes > 1,
-            "param_str must give the number of classes, background included, as in \"'num_classes': 21\"; it is "
-            f"{self.param.python_param.param_str!r}",
-        )
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         R, C = bottom[2].shape[0] if bottom[2].shape else 0, self.num_classes

@@ -16,10 +16,11 @@ import numpy as np
 from minicaffe.blob import Blob
 from minicaffe.data.parallel import in_parallel
 from minicaffe.data.prefetch import Batch, Feed, Prefetcher
-from minicaffe.detection.config import Config, ConfigError, layer_config
+from minicaffe.detection.config import Config
 from minicaffe.detection.dataset import stops
 from minicaffe.detection.image_blob import read_photograph
 from minicaffe.detection.image_order import ImageOrder
+from minicaffe.detection.layer_settings import settings
 from minicaffe.detection.minibatch import assemble, top_names
 from minicaffe.detection.roidb import Regions
 from minicaffe.errors import DataError, NetError
@@ -94,21 +95,11 @@ class RoIDataLayer(BaseDataLayer):
     """
 
     tops = (3, 6)
-    param_str: str
     _prefetcher: Prefetcher | None = None
     _pending: dict[str, Any] | None = None  # the state to begin with once there is a roidb
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        try:
-            self.config, own = layer_config(self.param_str)
-        except ConfigError as error:
-            self.fail(str(error))
-        self.num_classes = own.get("num_classes", 0)
-        self.check(
-            isinstance(self.num_classes, int) and self.num_classes > 1,
-            "param_str must give the number of classes, background included, as in \"'num_classes': 21\"; it is "
-            f"{self.param_str!r}",
-        )
+        self.config, self.num_classes = settings(self)
         t, names = self.config.TRAIN, top_names(self.config)
         self.check(
             len(top) == len(names),

@@ -11,7 +11,7 @@ import pytest
 
 from minicaffe import compat
 from minicaffe.detection import config
-from minicaffe.detection.config import Config, ConfigError, UnknownKeyError, cfg, default_config, layer_config
+from minicaffe.detection.config import Config, ConfigError, UnknownKeyError, cfg, default_config
 
 
 @pytest.fixture
@@ -199,36 +199,6 @@ class TestSet:
     def test_refused(self, conf: Config, items: list[str], message: str) -> None:
         with pytest.raises(ConfigError, match=message):
             conf.set_list(items)
-
-
-class TestParamStr:
-    def test_published(self) -> None:
-        conf, own = layer_config("'num_classes': 21")
-        assert own == {"num_classes": 21}
-        assert conf.to_dict().keys() == cfg.to_dict().keys()
-
-    def test_keys_for_one_layer(self) -> None:
-        with cfg.overridden({"TRAIN": {"MAX_SIZE": 500}}):
-            conf, own = layer_config("{num_classes: 4, TRAIN: {BATCH_SIZE: 32}}")
-        assert (own["num_classes"], conf.TRAIN.BATCH_SIZE, conf.TRAIN.MAX_SIZE) == (4, 32, 500)
-        assert cfg.TRAIN.BATCH_SIZE == 128
-
-    def test_nothing(self) -> None:
-        assert layer_config("")[1] == {}
-
-    @pytest.mark.parametrize(
-        ("text", "message"),
-        [
-            ("'num_clases': 4", r"there is no key 'num_clases' \(did you mean 'num_classes'"),
-            ("TRIAN: {BATCH_SIZE: 1}", r"there is no key 'TRIAN' \(did you mean 'TRAIN'"),
-            ("TRAIN: {BATCH: 1}", r"no key 'TRAIN\.BATCH' \(did you mean 'BATCH_SIZE'"),
-            ("21", "should hold keys and values"),
-            ("a: [", "is no YAML"),
-        ],
-    )
-    def test_refused(self, text: str, message: str) -> None:
-        with pytest.raises(ConfigError, match=message):
-            layer_config(text)
 
 
 class TestPublishedModule:
