@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help train test test-oldest clean
+.PHONY: help train test test-oldest bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make train   set up $(VENV), then train a detector on photographs of tree crowns and show what it finds'
 	@echo 'make test    set up $(VENV), then lint, type-check and run the test suite'
 	@echo 'make test-oldest   the suite again with the oldest protobuf that is supported, in an environment of its own'
+	@echo 'make bench   time it beside PyTorch, installed in an environment of its own; about ten minutes, results in runs/bench'
 	@echo 'make clean   remove $(VENV), runs/ and whatever building and testing left behind'
 
 train: $(VENV)/train.installed
@@ -27,6 +28,12 @@ test-oldest:
 	$(VENV)/oldest/bin/pip install --quiet 'protobuf==3.20.3'
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/oldest/bin/python -m pytest -n 2 -p no:cacheprovider
 
+# Without PyTorch, where there is no build of it, minicaffe is timed alone.
+bench:
+	$(MAKE) VENV=$(VENV)/bench $(VENV)/bench/plot.installed
+	$(VENV)/bench/bin/pip install --quiet --editable '.[bench]' || echo 'PyTorch cannot be installed here: no comparison'
+	$(VENV)/bench/bin/python benchmarks/cpu.py
+
 clean:
 	rm -rf $(VENV) runs build dist minicaffe.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -34,6 +41,7 @@ clean:
 # The environment is made anew only when setup.cfg changes. Two targets share it: training does not wait for the test tools.
 $(VENV)/train.installed: EXTRA = quickstart
 $(VENV)/test.installed: EXTRA = test
+$(VENV)/plot.installed: EXTRA = plot
 $(VENV)/%.installed: setup.cfg | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable '.[$(EXTRA)]'
 	@touch $@
