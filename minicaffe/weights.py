@@ -64,6 +64,8 @@ def load(net: Net, path: str | Path, skip_mismatch: bool = False) -> Report:
             param.unfilled = False
     _explain_missing(net, report)
     log.info("%s", report.table())
+    if net.learnable and not report.loaded:
+        log.warning("%s fills no layer of the net: layers are matched by name, and none that fits is in the file", path)
     return report
 
 
@@ -84,8 +86,7 @@ def _load_binary(net: Net, path: Path, report: Report, skip_mismatch: bool) -> N
         step = first.get(layer.name)
         if step is None:
             if layer.blobs:
-                report.unused.append(layer.name)
-                log.info("Ignoring source layer %s", layer.name)
+                _unused(report, layer.name)
             continue
         if not layer.blobs and not step.layer.blobs:
             continue
@@ -96,6 +97,11 @@ def _load_binary(net: Net, path: Path, report: Report, skip_mismatch: bool) -> N
         for target, source in zip(step.layer.blobs, layer.blobs, strict=True):
             source.copy_to(target.array)
         report.loaded.append(layer.name)
+
+
+def _unused(report: Report, layer: str) -> None:
+    report.unused.append(layer)
+    log.info("Ignoring source layer %s", layer)
 
 
 def _first_by_name(net: Net) -> dict[str, Step]:
@@ -234,7 +240,8 @@ def _load_hdf5(net: Net, path: Path, report: Report, skip_mismatch: bool) -> Non
         for name, group in file["data"].items():
             step = last.get(name)
             if step is None:
-                report.unused.append(name)
+                if len(group):
+                    _unused(report, name)
                 continue
             if not len(group) and not step.layer.blobs:
                 continue

@@ -120,6 +120,23 @@ def test_the_report_names_everything(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert report.table() in caplog.text
 
 
+@pytest.mark.parametrize("suffix", [".caffemodel", ".caffemodel.h5"])
+def test_only_layers_with_weights_count_as_unused(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"n{suffix}"
+    one = net(ip("a", "x", "h"), "layer { name: 'r' type: 'ReLU' bottom: 'h' top: 'h' }", ip("b", "h", "y"))
+    (one.save_hdf5 if suffix.endswith("h5") else one.save)(path)
+    assert net(ip("a", "x", "y")).copy_from(path).unused == ["b"]
+
+
+def test_a_file_that_fills_nothing_draws_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    net(*CHAIN).save(tmp_path / "n.caffemodel")
+    net(ip("a", "x", "y")).copy_from(tmp_path / "n.caffemodel")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    net(ip("fc", "x", "y")).copy_from(tmp_path / "n.caffemodel")
+    (warning,) = (record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING)
+    assert "n.caffemodel fills no layer of the net" in warning
+
+
 def test_a_mismatch_is_an_error_unless_asked_otherwise(tmp_path: Path) -> None:
     net(*CHAIN).save(tmp_path / "n.caffemodel")
     other = net(ip("a", "x", "h"), ip("b", "h", "y", outputs=2))

@@ -128,6 +128,11 @@ class Solver:
         if resume_file:
             log.info("Restoring previous solver status from %s", resume_file)
             self.restore(resume_file)
+            if self.iter >= self.param.max_iter:
+                log.warning(
+                    "nothing is left to train: %s stands at iteration %d, max_iter is %d",
+                    resume_file, self.iter, self.param.max_iter,
+                )  # fmt: skip
         self.step(self.param.max_iter - self.iter)
         p = self.param
         if p.snapshot_after_train and (not p.snapshot or self.iter % p.snapshot):

@@ -316,3 +316,11 @@ def test_the_genuine_lenet_snapshot(shared: Path, folder: Path) -> None:
     np.testing.assert_array_equal(solver.net.params["conv1"][0].data, conv1.blobs[0].data)
     solver.step(1)
     solver.close()
+
+
+def test_a_snapshot_at_the_end_says_that_nothing_is_left(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    solver = make('snapshot_prefix: "s"')
+    solver.solve()
+    assert "nothing is left" not in caplog.text
+    make('snapshot_prefix: "s"').solve("s_iter_20.solverstate")
+    assert "nothing is left to train: s_iter_20.solverstate stands at iteration 20, max_iter is 20" in caplog.text
