@@ -139,7 +139,7 @@ def _mismatch(report: Report, step: Step, path: Path, problem: str, allowed: boo
         raise WeightsError(
             f"{describe(step.param)}: {problem}\n  while reading {path}\n  To learn this layer's parameters from "
             "scratch rather than copying from a saved net, rename the layer; or skip what does not fit "
-            "(skip_mismatch=True)"
+            "(train --skip-mismatch, or skip_mismatch=True)"
         )
     report.mismatched[step.param.name] = problem
 

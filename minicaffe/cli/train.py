@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", metavar="A,B", help="start from these .caffemodel or .h5 files instead of the solver's"
     )
     parser.add_argument(
+        "--skip-mismatch", action="store_true", help="leave layers whose weights have another shape as they are"
+    )
+    parser.add_argument(
         "--snapshot", metavar="FILE", help="resume from a .solverstate (or .h5); auto: from the newest, if there is one"
     )
     parser.add_argument("--iters", type=flags.positive, metavar="N", help="train to this iteration, not the solver's")
@@ -82,6 +85,7 @@ def run(args: argparse.Namespace) -> None:
 def make_solver(args: argparse.Namespace, path: Path, param: Any) -> Any:
     """Return the solver; that of a detector, with its photographs in place, if a flag of detection is given."""
     options = {"folder": path.resolve().parent, "nan": args.nan, "log_json": args.log_json}
+    options["skip_mismatch"] = args.skip_mismatch
     if not (args.data or args.proposals or args.cfg or args.set):
         from minicaffe.solver import get_solver
 

@@ -33,7 +33,8 @@ log = logging.getLogger("minicaffe")
 class Solver:
     """Trains the net of a solver file, or of a SolverParameter.
 
-    `weights` (a file, or several with commas) comes before those the definition names. `nan` is what to do about a loss
+    `weights` (a file, or several with commas) comes before those the definition names; `skip_mismatch` leaves layers
+    that differ in shape from theirs as they are, which is an error otherwise. `nan` is what to do about a loss
     or a gradient that is not finite: "warn", "stop" or "ignore". `log_json` names a file for one JSON object a display
     or test line. `rank` of `size` counts the processes of data-parallel training; only rank 0 tests, displays and
     saves. `folder` is where relative paths of a SolverParameter start. `ignore_unknown` skips, with a warning, fields
@@ -51,6 +52,7 @@ class Solver:
         definition: str | Path | Any,
         *,
         weights: str | None = None,
+        skip_mismatch: bool = False,
         nan: str = "warn",
         log_json: str | Path | None = None,
         rank: int = 0,
@@ -82,7 +84,7 @@ class Solver:
         self.stopped = False
         self._displayed: tuple[float, int] | None = None  # when, and at which iteration, a line was last displayed
         for file in nets.weight_files([weights or "", *self.param.weights]):
-            self._load(file)
+            self._load(file, skip_mismatch)
         log.info("Solver scaffolding done.")
 
     # -- nets ---------------------------------------------------------------------------------------------------------
@@ -110,10 +112,10 @@ class Solver:
             made.append(net)
         return made
 
-    def _load(self, file: str) -> None:
+    def _load(self, file: str, skip_mismatch: bool) -> None:
         log.info("Finetuning from %s", file)
         for net in [self.net, *self.test_nets]:
-            net.copy_from(file)
+            net.copy_from(file, skip_mismatch)
 
     def share_weights(self, net: Net) -> None:
         """Let `net` use the parameters of the train net, matched by layer name."""

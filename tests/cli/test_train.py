@@ -76,6 +76,17 @@ def test_weights_are_the_starting_point(tiny: Path, capsys) -> None:
     assert "Finetuning from tiny_iter_4.caffemodel" in messages(capsys)
 
 
+def test_weights_of_another_shape_are_skipped_on_request(tiny: Path, capsys) -> None:
+    assert main(["train", "solver.prototxt"]) == 0
+    (tiny / "net.prototxt").write_text((tiny / "net.prototxt").read_text().replace("dim: 3", "dim: 5"))
+    capsys.readouterr()
+    line = ["train", "solver.prototxt", "--weights", "tiny_iter_4.caffemodel"]
+    assert main(line) == 1
+    assert "rename the layer; or skip what does not fit (train --skip-mismatch" in capsys.readouterr().err
+    assert main([*line, "--skip_mismatch"]) == 0
+    assert re.search(r"^  mismatched +1  ip: Cannot copy param 0", capsys.readouterr().err, re.MULTILINE)
+
+
 def test_snapshot_and_weights_exclude_each_other(tiny: Path, capsys) -> None:
     assert main(["train", "solver.prototxt", "--snapshot", "a.solverstate", "--weights", "a.caffemodel"]) == 2
     assert "not both" in capsys.readouterr().err
