@@ -25,6 +25,7 @@ test: $(VENV)/test.installed
 
 test-oldest:
 	$(MAKE) VENV=$(VENV)/oldest $(VENV)/oldest/test.installed
+	$(VENV)/oldest/bin/pip uninstall --quiet --yes grpcio-tools  # they need a newer one
 	$(VENV)/oldest/bin/pip install --quiet 'protobuf==3.20.3'
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/oldest/bin/python -m pytest -n 2 -p no:cacheprovider
 
