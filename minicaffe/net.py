@@ -49,7 +49,7 @@ class Net:
         *positional: Any,
         phase: int | str | None = None,
         level: int = 0,
-        stages: Iterable[str] | None = None,
+        stages: str | Iterable[str] | None = None,
         weights: str | Path | None = None,
         state: Any = None,
         dtype: Any = np.float32,
@@ -71,7 +71,7 @@ class Net:
             state = merge_state(as_phase(phase), definition.state)
             state.phase = int(as_phase(phase))
             state.level = level
-            state.stage.extend(stages or ())
+            state.stage.extend([stages] if isinstance(stages, str) else stages or ())
         self.name: str = definition.name
         self.phase = Phase(state.phase)
         self.streams = streams or Streams()
@@ -212,7 +212,7 @@ class Net:
                 self._assign(self.blobs[name], "data", values)
         self.forward_loss(self._layer_index(start, 0), self._layer_index(end, len(self.steps) - 1))
         wanted = self.top_names[end] if end is not None else self.outputs
-        return {name: self.blobs[name].data for name in [*wanted, *(blobs or ())]}
+        return {name: self._blob(name).data for name in [*wanted, *(blobs or ())]}
 
     def backward(
         self,
@@ -236,7 +236,7 @@ class Net:
         first = None if start is None else self._layer_index(start, 0)
         self.run_backward(first, self._layer_index(end, 0))
         wanted = self.bottom_names[end] if end is not None else self.inputs
-        return {name: self.blobs[name].diff for name in [*wanted, *(diffs or ())]}
+        return {name: self._blob(name).diff for name in [*wanted, *(diffs or ())]}
 
     forward_all = batches.forward_all
     forward_backward_all = batches.forward_backward_all
@@ -261,7 +261,15 @@ class Net:
                 f"Input is not batch sized: {blob.name!r} holds {blob.shape[0]} items, {values.shape[0]} were given; "
                 f"net.blobs[{blob.name!r}].reshape(...) first"
             )
-        getattr(blob, half)[...] = values
+        try:
+            getattr(blob, half)[...] = values
+        except ValueError as error:
+            raise NetError(f"blob {blob.name!r} of shape {blob.shape} cannot take what is given: {error}") from None
+
+    def _blob(self, name: str) -> Blob:
+        if name not in self.blobs:
+            raise NetError(f"no blob {name!r} in net {self.name!r}{did_you_mean(name, self.blobs)}")
+        return self.blobs[name]
 
     def _layer_index(self, name: str | None, default: int) -> int:
         if name is None:
@@ -351,5 +359,7 @@ def _pycaffe_arguments(positional: Sequence[Any], phase: Any, level: int, stages
             raise TypeError("Net(file, weights, phase): say TRAIN or TEST last")
         return positional[1], level, stages, positional[0]
     values = [phase, level, stages, weights]
+    if len(positional) > len(values):
+        raise TypeError("Net(file, phase, level, stages, weights) takes no more positional arguments; name the others")
     values[: len(positional)] = positional
     return tuple(values)

@@ -74,11 +74,14 @@ def test_both_constructors(tmp_path: Path) -> None:
         np.testing.assert_array_equal(other.params["ip"][0].data, net.params["ip"][0].data)
     with pytest.raises(TypeError, match="TRAIN or TEST"):
         caffe.Net(tmp_path / "n.prototxt")
+    with pytest.raises(TypeError, match="no more positional arguments"):
+        caffe.Net(tmp_path / "n.prototxt", caffe.TEST, 0, None, None, np.float32)
 
 
 def test_stages_and_levels() -> None:
     layers = (INPUT, ip("a", "data", "y", "include { stage: 'A' }"), ip("b", "data", "z", "include { min_level: 1 }"))
     assert list(build(*layers, stages=["A"]).params) == ["a"]
+    assert list(build(*layers, stages="A").params) == ["a"]
     assert list(build(*layers, level=1).params) == ["b"]
     assert list(build(*layers, level=1, stages=["A"]).params) == ["a", "b"]
 
@@ -102,6 +105,18 @@ def test_forward_checks_its_inputs() -> None:
         net.forward(data=np.zeros((4, 3)))
     with pytest.raises(NetError, match="not batch sized"):
         net.forward(data=np.zeros((5, 3)), label=np.zeros(4))
+    with pytest.raises(NetError, match=r"blob 'data' of shape \(4, 3\) cannot take what is given: .*\(4,2\)"):
+        net.forward(data=np.zeros((4, 2)), label=np.zeros(4))
+
+
+def test_blobs_and_layers_that_do_not_exist_are_named_with_the_nearest() -> None:
+    net = feed(build(INPUT, ip("ip", "data", "y"), loss()))
+    with pytest.raises(NetError, match=r"no blob 'labels' in net '' \(did you mean 'label'\?\)"):
+        net.forward(blobs=["labels"])
+    with pytest.raises(NetError, match="no blob 'z' in net"):
+        net.backward(diffs=["z"])
+    with pytest.raises(NetError, match="no layer 'z' in net"):
+        net.forward(end="z")
 
 
 def test_start_and_end() -> None:

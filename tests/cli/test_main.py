@@ -15,6 +15,11 @@ def test_version(capsys) -> None:
     assert capsys.readouterr().out == f"minicaffe {__version__}\n"
 
 
+def test_the_package_runs_as_the_program() -> None:
+    ran = subprocess.run([sys.executable, "-m", "minicaffe", "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout == f"minicaffe {__version__}\n"
+
+
 def test_help_lists_every_verb_with_its_summary(capsys) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
