@@ -12,7 +12,8 @@ argmax_param  out_max_val (default false), top_k k (default 1), axis (default: e
 | set   | true        | the same with values instead                                                              |
 
 Without `axis` the top has as many axes as the bottom, at least 3, further ones of size 1. Of equal numbers the one
-with the larger index counts as larger. No gradient: being asked for one is an error. Source: Caffe's argmax_layer.
+with the larger index counts as larger. No gradient: being asked for one is an error, and `force_backward` passes it by,
+where Caffe aborts. Source: Caffe's argmax_layer.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class ArgMax(Layer):
     bottoms = 1
     tops = 1
     in_place = False
+    no_force_backward = (0,)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.param.argmax_param

@@ -38,7 +38,7 @@ class Recurrent(Layer):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         p = self.param.recurrent_param
         self.check(p.num_output > 0, "recurrent_param needs num_output greater than 0")
-        self.check(len(bottom[0].shape) >= 2, "x must have at least the axes (T, N)", bottom)
+        self.check(len(bottom[0].shape) >= 3, "x must have 3 axes or more: T x N x ...", bottom)
         self.steps = bottom[0].shape[0]
         self.expose = p.expose_hidden
         hidden = len(self.states) if self.expose else 0
@@ -133,7 +133,8 @@ class Recurrent(Layer):
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         self.no_gradient(propagate_down, 1)
         inner = self.net.blobs
-        inner[self.output].share_diff(top[0])
+        # Copied: over a single step the output shares its diff with that of the step, and must go on doing so.
+        inner[self.output].diff_array[...] = top[0].diff_array
         for layer, indices in self._slots:
             layer.param_propagate_down = [self.learns(i) for i in indices]
         self.net.run_backward()

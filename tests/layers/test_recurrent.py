@@ -59,6 +59,15 @@ def test_the_number_of_steps_may_not() -> None:
         n.reshape()
 
 
+def test_items_without_numbers() -> None:
+    text = (
+        "layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 3 dim: 2 } } }"
+        f"layer {{ name: 'r' type: 'LSTM' bottom: 'x' bottom: 'x' top: 'y' {RECURRENT} }}"
+    )
+    with pytest.raises(NetError, match=r"^<string>:1: layer 'r' \(LSTM\): x must have 3 axes or more: T x N x \.\.\."):
+        minicaffe.Net(prototxt.parse(text, schema.NetParameter), phase="TEST")
+
+
 def test_reset_forgets() -> None:
     n = net("LSTM", 1)
     ones = {"x": np.ones((1, 2, 4)), "c": np.ones((1, 2))}

@@ -15,6 +15,7 @@ def _cases(kind: str, states: int) -> list[Case]:
     body = f'type: "{kind}" {PARAM}'
     return [
         Case(f"{body} }}", (normal(T, N, 4), CONT), gradients=(0,)),
+        Case(f"{body} }}", (normal(1, N, 4), given([[0, 0]])), gradients=(0,), label="one-step"),
         Case(f"{body} }}", (normal(T, N, 4), CONT, normal(N, 5)), gradients=(0, 2), label="static"),
         Case(
             f"{body} expose_hidden: true }}",
