@@ -1,6 +1,7 @@
 """What layers compute, in plain NumPy: written from the specification for tests, slow and short.
 
-`tops(param, bottoms, blobs, train)` gives the tops of a layer; images are 4-D.
+`tops(param, bottoms, blobs, train)` gives the tops of a layer. The formulas of layers that see windows of images are in
+`images`, those of layers that pick items or go through them one by one in `sequences`.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ elementwise("Power", lambda x, p: (p.shift + p.scale * x) ** p.power)
 elementwise("Exp", lambda x, p: np.exp(logarithm_of(p.base) * (p.shift + p.scale * x)))
 elementwise("Log", lambda x, p: np.log(p.shift + p.scale * x) / logarithm_of(p.base))
 elementwise("Clip", lambda x, p: np.clip(x, p.min, p.max))
+elementwise("Threshold", lambda x, p: (x > p.threshold).astype(float))
 
 
 @formula("Dropout")
@@ -90,98 +92,7 @@ def scale_or_bias(param: Any, x: Arrays, blobs: Arrays, train: bool) -> np.ndarr
     return x[0] * placed[0] + (placed[1] if own.bias_term else 0)
 
 
-# -- images -------------------------------------------------------------------------------------------------------
-
-
-def two(p: Any, name: str, default: int) -> tuple[int, int]:
-    """Height and width of a kernel, stride, pad or dilation, in whichever way it is written."""
-    short = name.removesuffix("_size")
-    if name != "dilation" and (p.HasField(f"{short}_h") or p.HasField(f"{short}_w")):
-        return getattr(p, f"{short}_h"), getattr(p, f"{short}_w")
-    given = getattr(p, name)
-    given = [given] if isinstance(given, int) else list(given) or [default]
-    return given[0], given[-1]
-
-
-@formula("Convolution")
-def convolution(param: Any, x: Arrays, blobs: Arrays, train: bool) -> Arrays:
-    p = param.convolution_param
-    k, s, d, pad = two(p, "kernel_size", 0), two(p, "stride", 1), two(p, "dilation", 1), two(p, "pad", 0)
-    return [convolved(one, blobs, k, s, d, pad, p.group) for one in x]
-
-
-def convolved(x: np.ndarray, blobs: Arrays, k: Any, s: Any, d: Any, pad: Any, group: int) -> np.ndarray:
-    W = blobs[0]
-    padded = np.pad(x, ((0, 0), (0, 0), (pad[0],) * 2, (pad[1],) * 2))
-    height, width = ((padded.shape[i + 2] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in (0, 1))
-    y = np.zeros((len(x), len(W), height, width))
-    per_out, per_in = len(W) // group, x.shape[1] // group
-    for out in range(len(W)):
-        first = out // per_out * per_in
-        for i in range(height):
-            for j in range(width):
-                rows, columns = np.arange(k[0]) * d[0] + i * s[0], np.arange(k[1]) * d[1] + j * s[1]
-                window = padded[:, first : first + per_in][:, :, rows][:, :, :, columns]
-                y[:, out, i, j] = (window * W[out]).sum((1, 2, 3))
-    return y + (blobs[1][:, None, None] if len(blobs) > 1 else 0)
-
-
-@formula("Deconvolution")
-def deconvolution(param: Any, x: Arrays, blobs: Arrays, train: bool) -> np.ndarray:
-    p, W = param.convolution_param, blobs[0]
-    k, s, d, pad = two(p, "kernel_size", 0), two(p, "stride", 1), two(p, "dilation", 1), two(p, "pad", 0)
-    N, C, H, width = x[0].shape
-    span = [s[i] * (x[0].shape[i + 2] - 1) + d[i] * (k[i] - 1) + 1 for i in (0, 1)]
-    y = np.zeros((N, W.shape[1] * p.group, *span))
-    for c in range(C):
-        first = c // (C // p.group) * W.shape[1]
-        for i in range(H):
-            for j in range(width):
-                rows, columns = i * s[0] + np.arange(k[0]) * d[0], j * s[1] + np.arange(k[1]) * d[1]
-                part = x[0][:, c, i, j][:, None, None, None] * W[c]
-                for out in range(W.shape[1]):
-                    y[:, first + out, rows[:, None], columns] += part[:, out]
-    y = y[:, :, pad[0] : span[0] - pad[0], pad[1] : span[1] - pad[1]]
-    return y + (blobs[1][:, None, None] if len(blobs) > 1 else 0)
-
-
-@formula("Pooling")
-def pooling(param: Any, x: Arrays, blobs: Arrays, train: bool) -> np.ndarray:
-    p = param.pooling_param
-    size = x[0].shape[2:]
-    k = size if p.global_pooling else two(p, "kernel_size", 0)
-    s, pad = two(p, "stride", 1), two(p, "pad", 0)
-    rounded = math.floor if p.round_mode == p.FLOOR else math.ceil
-    out = [rounded((size[i] + 2 * pad[i] - k[i]) / s[i]) + 1 for i in (0, 1)]
-    if any(pad):
-        out = [n - 1 if (n - 1) * s[i] >= size[i] + pad[i] else n for i, n in enumerate(out)]
-    y = np.zeros((*x[0].shape[:2], *out))
-    for i in range(out[0]):
-        for j in range(out[1]):
-            low = (i * s[0] - pad[0], j * s[1] - pad[1])
-            high = [min(low[a] + k[a], size[a] + pad[a]) for a in (0, 1)]
-            window = x[0][:, :, max(low[0], 0) : min(high[0], size[0]), max(low[1], 0) : min(high[1], size[1])]
-            if p.pool == p.MAX:
-                y[:, :, i, j] = window.max((2, 3))
-            else:
-                y[:, :, i, j] = window.sum((2, 3)) / ((high[0] - low[0]) * (high[1] - low[1]))
-    return y
-
-
-@formula("LRN")
-def lrn(param: Any, x: Arrays, blobs: Arrays, train: bool) -> np.ndarray:
-    p, half = param.lrn_param, (param.lrn_param.local_size - 1) // 2
-    squares = x[0] ** 2
-    total = np.zeros_like(squares)
-    if p.norm_region == p.ACROSS_CHANNELS:
-        for c in range(total.shape[1]):
-            total[:, c] = squares[:, max(c - half, 0) : c + half + 1].sum(1)
-        return x[0] * (p.k + p.alpha / p.local_size * total) ** -p.beta
-    for i in range(total.shape[2]):
-        for j in range(total.shape[3]):
-            near = squares[:, :, max(i - half, 0) : i + half + 1, max(j - half, 0) : j + half + 1]
-            total[:, :, i, j] = near.sum((2, 3))
-    return x[0] * (1 + p.alpha / p.local_size**2 * total) ** -p.beta
+# -- normalised ---------------------------------------------------------------------------------------------------
 
 
 @formula("BatchNorm")
@@ -311,6 +222,27 @@ def softmax_with_loss(param: Any, x: Arrays, blobs: Arrays, train: bool) -> np.n
 @formula("SigmoidCrossEntropyLoss")
 def sigmoid_cross_entropy(param: Any, x: Arrays, blobs: Arrays, train: bool) -> np.ndarray:
     return np.array((x[1] * np.log1p(np.exp(-x[0])) + (1 - x[1]) * np.log1p(np.exp(x[0]))).sum() / len(x[0]))
+
+
+@formula("MultinomialLogisticLoss")
+def multinomial(param: Any, x: Arrays, blobs: Arrays, train: bool) -> np.ndarray:
+    rows, labels = scores_of(*x)
+    return np.array(-np.log(rows[np.arange(len(rows)), labels]).mean())
+
+
+@formula("InfogainLoss")
+def infogain(param: Any, x: Arrays, blobs: Arrays, train: bool) -> np.ndarray:
+    rows, labels = scores_of(*x[:2])
+    logs = rows - np.log(np.exp(rows).sum(1, keepdims=True))
+    return np.array(-(x[2][labels] * logs).sum() / len(rows))
+
+
+@formula("ContrastiveLoss")
+def contrastive(param: Any, x: Arrays, blobs: Arrays, train: bool) -> np.ndarray:
+    p, squares = param.contrastive_loss_param, ((x[0] - x[1]) ** 2).sum(1)
+    near = p.margin - squares if p.legacy_version else p.margin - np.sqrt(squares)
+    apart = np.maximum(near, 0) ** (1 if p.legacy_version else 2)
+    return np.array(np.where(x[2] != 0, squares, apart).mean() / 2)
 
 
 @formula("EuclideanLoss")
