@@ -33,6 +33,10 @@ def build(arrays: dict[str, np.ndarray], folder: Path) -> minicaffe.Net:
     return net
 
 
+def test_there_are_a_hundred_and_one() -> None:
+    assert len(FILES) == 101
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_agrees_with_caffe(path: Path, tmp_path: Path) -> None:
     with np.load(path) as file:
