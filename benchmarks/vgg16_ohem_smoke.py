@@ -5,21 +5,20 @@
 `--published` holds the published code's `models/`, with its solver and train prototxt; `--photographs` two VOC
 photographs with the Selective Search boxes published for them, and their objects as JSON. They are laid out as
 VOC2007 trainval and a `.mat` of proposals; VGG16's convolutions, fc6 and fc7 get random weights in a `.caffemodel`.
-Then the solver makes N iterations at full size, saving half way, and a second one resumes from there: both must end
-with the same files, bit for bit. Takes minutes, gigabytes of memory and some on disk, which are freed at the end.
+Then `minicaffe train` makes N updates at full size, saving half way, and a second call resumes from there: both must
+end with the same weights, bit for bit. Takes minutes, gigabytes of memory and some on disk, which are freed at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import filecmp
-import gc
 import json
-import os
 import resource
+import shlex
 import shutil
+import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +27,14 @@ import scipy.io
 from PIL import Image
 
 from minicaffe import TEST, Net
-from minicaffe.detection.config import Config, default_config
-from minicaffe.detection.training import detector_solver
 from minicaffe.proto import read_net
 from minicaffe.rng import Streams
-from minicaffe.solver.log import init_log
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "models" / "vgg16_ohem"
 SOLVER = "models/pascal_voc/VGG16/fast_rcnn_ohem/solver.prototxt"
 PHOTOGRAPHS = ("000004", "001551")
+PROGRAM = "import sys; from minicaffe.cli.main import main; sys.exit(main())"
 OBJECTS = "gt_from_pascal_test2007_json.json"
 
 
@@ -57,11 +54,9 @@ def main() -> None:
     try:
         lay_out(photographs, work / "data")
         weights = random_weights(work / "random_vgg16.caffemodel")
-        os.chdir(published)  # the solver names its net from there
-        alike = run(work, weights, args.iterations)
+        alike = run(work, published, weights, args.iterations)
     finally:
-        for folder in ("through", "resumed"):
-            shutil.rmtree(work / folder, ignore_errors=True)
+        shutil.rmtree(work / "run", ignore_errors=True)
         (work / "random_vgg16.caffemodel").unlink(missing_ok=True)
     print(f"the resumed run ends {'with the same weights, bit for bit' if alike else 'with OTHER WEIGHTS'}")
     sys.exit(0 if alike else 1)
@@ -118,49 +113,35 @@ def random_weights(path: Path) -> Path:
 # -- training ---------------------------------------------------------------------------------------------------------
 
 
-def configuration(data: Path, snapshot_every: int) -> Config:
-    config = default_config()
-    config.merge_file(MODEL / "config.yml")
-    config.merge_dict({"DATA_DIR": str(data), "TRAIN": {"SNAPSHOT_ITERS": snapshot_every}, "USE_CACHE": False})
-    return config
-
-
-def run(work: Path, weights: Path, iterations: int) -> bool:
+def run(work: Path, published: Path, weights: Path, iterations: int) -> bool:
     """Train, and train the second half again from the snapshot; True if both end alike."""
-    init_log()
+    folder = work / "run"  # the solver names its net, and the snapshots, from here
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "models").symlink_to(published / "models")
     half = max(iterations // 2, 1)
-    config = configuration(work / "data", half)
-    stem = f"vgg16_fast_rcnn_iter_{iterations}.caffemodel"
-    train(work / "through", config, iterations, weights=str(weights))
-    train(work / "resumed", config, iterations, resume=work / "through" / f"vgg16_fast_rcnn_iter_{half}.solverstate")
-    return filecmp.cmp(work / "through" / stem, work / "resumed" / stem, shallow=False)
+    command = (
+        f"train {SOLVER} --cfg {MODEL}/config.yml --data voc_2007_trainval --iters {iterations} "
+        f"--set DATA_DIR {work}/data TRAIN.SNAPSHOT_ITERS {half} USE_CACHE False"
+    )
+    end = folder / f"vgg16_fast_rcnn_iter_{iterations}.caffemodel"
+    minicaffe(folder, iterations, f"{command} --weights {weights}")
+    through = end.rename(folder / "through.caffemodel")
+    minicaffe(folder, iterations - half, f"{command} --snapshot vgg16_fast_rcnn_iter_{half}.solverstate")
+    return filecmp.cmp(through, end, shallow=False)
 
 
-def train(output: Path, config: Config, iterations: int, resume: Path | None = None, **options: Any) -> None:
-    solver = detector_solver(SOLVER, "voc_2007_trainval", config=config, max_iter=iterations, output=output, **options)
-    solver.param.display = 0
-    solver.progress = Clock()
-    try:
-        solver.solve(resume)
-    finally:
-        solver.close()
-    del solver
-    gc.collect()  # solver, net and callbacks refer to one another
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"most memory in use so far: {peak:.2f} GiB", flush=True)
-
-
-class Clock:
-    """Prints every iteration's seconds, on the clock and of all processors together, and the mean loss."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic(), time.process_time()
-
-    def update(self, N: int, max_iter: int, loss: float) -> None:
-        now = time.monotonic(), time.process_time()
-        clock, processors = (b - a for a, b in zip(self._last, now, strict=True))
-        print(f"iteration {N} of {max_iter}: {clock:.1f} s ({processors:.1f} s of work), loss {loss:.3f}", flush=True)
-        self._last = now
+def minicaffe(folder: Path, updates: int, command: str) -> None:
+    """Run a command of minicaffe in `folder`; say what its updates took."""
+    print(f"$ minicaffe {command}", flush=True)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    subprocess.run([sys.executable, "-c", PROGRAM, *shlex.split(command)], cwd=folder, check=True)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(
+        f"{updates} updates: {(used.ru_utime - before) / updates:.0f} s of processor time each, with loading and "
+        f"saving; most memory so far {used.ru_maxrss / 2**20:.2f} GiB",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
