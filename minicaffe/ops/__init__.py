@@ -21,6 +21,7 @@ DEFINITIONS: dict[str, str] = {
     "conv": "convolution",
     "conv_backward_data": "convolution",
     "conv_backward_weights": "convolution",
+    "conv_algorithm": "convolution",
     "im2col": "im2col",
     "col2im": "im2col",
     "pool_max": "pooling",
@@ -53,6 +54,7 @@ CPU_OVERRIDES: dict[str, str] = {
     "conv": "convolution",
     "conv_backward_data": "convolution",
     "conv_backward_weights": "convolution",
+    "conv_algorithm": "convolution",
     "im2col": "im2col",
     "col2im": "im2col",
     "pool_max": "pooling",
@@ -66,6 +68,14 @@ CPU_OVERRIDES: dict[str, str] = {
     "nms": "nms",
 }
 
+# What `engine: CAFFE` asks for: overrides that do the definition's arithmetic, product for product
+PLAIN = {
+    "conv": "plain_convolution",
+    "conv_backward_data": "plain_convolution",
+    "conv_backward_weights": "plain_convolution",
+    "conv_algorithm": "plain_convolution",
+}
+
 
 class Ops:
     """The operations of one device, as attributes: `ops.softmax(x, axis)`. `ops.xp` is its array module."""
@@ -75,6 +85,11 @@ class Ops:
         self.xp = xp
         self._overrides = overrides
         self._package = package
+
+    @property
+    def plain(self) -> Ops:
+        """The operations of the same device as their definitions have them: what `engine: CAFFE` asks for."""
+        return Ops(self.name, self.xp, {})
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         if operation.startswith("_") or operation not in DEFINITIONS:
@@ -108,6 +123,10 @@ def definition() -> Ops:
 
 class _CpuOps(Ops):
     """NumPy with numba kernels; whether numba is there is only found out when the first overridden operation runs."""
+
+    @property
+    def plain(self) -> Ops:
+        return _CpuOps(self.name, self.xp, {**self._overrides, **PLAIN} if self._overrides else {}, self._package)
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         if operation in self._overrides and numba_problem() is not None:

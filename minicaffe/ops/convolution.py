@@ -42,6 +42,22 @@ class Geometry(NamedTuple):
         return all(k == s == 1 and p == 0 for k, s, p in zip(self.kernel, self.stride, self.pad, strict=True))
 
 
+PASSES = "forward", "backward_data", "backward_weights"
+
+
+def conv_algorithm(
+    x_shape: Sequence[int],
+    W_shape: Sequence[int],
+    stride: Sequence[int],
+    pad: Sequence[int],
+    dilation: Sequence[int],
+    group: int,
+    dtype: Any,
+) -> dict[str, str]:
+    """Return the name of the algorithm that computes each pass of a convolution of this shape."""
+    return dict.fromkeys(PASSES, "plain")
+
+
 class Block(NamedTuple):
     """Some images, and some of their positions along the first spatial axis."""
 
@@ -79,9 +95,10 @@ def conv(
     dilation: Sequence[int],
     group: int,
     out: Any,
+    relu: bool = False,
     columns: Callable[..., None] = im2col,
 ) -> None:
-    """Write the convolution of x with W, plus b unless it is None, to `out` [N, O, *positions]."""
+    """Write the convolution of x with W, plus b unless it is None, to `out` [N, O, *positions]; `relu`: rectified."""
     xp = array_module(x)
     g = Geometry(tuple(W.shape[2:]), tuple(stride), tuple(pad), tuple(dilation), group)
     weights = W.reshape(group, W.shape[0] // group, -1)
@@ -94,6 +111,8 @@ def conv(
             target[...] = y.reshape(target.shape)
         else:
             xp.add(y.reshape(target.shape), b.reshape(-1, *(1,) * (target.ndim - 1)), out=target)
+        if relu:
+            xp.maximum(target, 0, out=target)
 
 
 def conv_backward_data(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
 
 
 @lru_cache(maxsize=1)
@@ -35,9 +35,28 @@ def split(items: int, least: int, work: Callable[[int, int], None]) -> None:
         work(0, items)
         return
     edges = [items * piece // pieces for piece in range(pieces + 1)]
-    others = [_pool().submit(work, lo, hi) for lo, hi in pairwise(edges[1:])]
+    others = [_pool().submit(work, lo, hi) for lo, hi in itertools.pairwise(edges[1:])]
     try:
         work(edges[0], edges[1])
+    finally:
+        for other in others:
+            other.result()
+
+
+def share(items: int, work: Callable[[int], None]) -> None:
+    """Call work(item) for 0..items, each in whichever thread is free next.
+
+    For items of a millisecond or more, which a busy processor would keep waiting for the slower of two fixed halves.
+    """
+    turns = itertools.count()
+
+    def take() -> None:
+        while (item := next(turns)) < items:
+            work(item)
+
+    others = [_pool().submit(take) for _ in range(min(count(), items) - 1)]
+    try:
+        take()
     finally:
         for other in others:
             other.result()
