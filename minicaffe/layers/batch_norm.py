@@ -29,8 +29,6 @@ import numpy as np
 
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
-from minicaffe.layers.channels import channel_dot, channel_sum, column
-from minicaffe.layers.elementwise import keep
 from minicaffe.layers.fork_fields import refuse
 from minicaffe.phase import TEST
 
@@ -42,6 +40,7 @@ class BatchNorm(Layer):
     bottoms = 1
     tops = 1
     kept_y: np.ndarray | None = None
+    factor: np.ndarray  # 1 / σ of the last forward
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.param.batch_norm_param
@@ -89,50 +88,39 @@ class BatchNorm(Layer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         x, y = bottom[0].array.reshape(self.frame), top[0].array.reshape(self.frame)
+        mean = self.statistics(x)
+        self.ops.normalise(x, mean, self.factor, None, None, y, None if self.use_global else self.kept(y))
+
+    def kept(self, y: np.ndarray) -> np.ndarray:
+        """Return memory for a copy of y."""
+        if self.kept_y is None or self.kept_y.shape != y.shape:
+            self.kept_y = self.ops.xp.empty_like(y)
+        return self.kept_y
+
+    def statistics(self, x: np.ndarray) -> np.ndarray:
+        """Return the mean to subtract, set `factor`, 1 / σ; unless they are global ones, update the running sums."""
         mean_sum, variance_sum, weight = (blob.array for blob in self.blobs)
         if self.use_global:
             total = float(weight[0])
-            factor = 1 / total if total else 0.0
-            self.ops.xp.subtract(x, column(mean_sum * factor), out=y)
-            self.sigma = column((variance_sum * factor + self.eps) ** 0.5)
-            y /= self.sigma
-            return
-        mean = self.mean(x)
-        self.ops.xp.subtract(x, column(mean), out=y)
-        variance = self.mean(y, y)
-        self.sigma = column((variance + self.eps) ** 0.5)
-        y /= self.sigma
-        self.kept_y = keep(y, self.kept_y)
-        values = self.values
+            share = 1 / total if total else 0.0
+            self.factor = 1 / (variance_sum * share + self.eps) ** 0.5
+            return mean_sum * share
+        mean, variance = self.ops.channel_moments(x)
+        self.factor = 1 / (variance + self.eps) ** 0.5
+        values = self.frame[0] * self.frame[2]
         variance_sum *= self.fraction
         variance_sum += variance * (values / (values - 1) if values > 1 else 1)
         mean_sum *= self.fraction
         mean_sum += mean
         weight *= self.fraction
         weight += 1
+        return mean
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if not propagate_down[0]:
             return
-        xp = self.ops.xp
         dy, dx = top[0].diff_array.reshape(self.frame), bottom[0].diff_array.reshape(self.frame)
         if self.use_global:
-            xp.divide(dy, self.sigma, out=dx)
-            return
-        y = self.kept_y
-        mean_dy, mean_dy_y = self.mean(dy), self.mean(dy, y)
-        through_statistics = y * column(mean_dy_y)
-        through_statistics += column(mean_dy)
-        xp.subtract(dy, through_statistics, out=dx)
-        dx /= self.sigma
-
-    @property
-    def values(self) -> int:
-        """How many values a channel has in this batch."""
-        return self.frame[0] * self.frame[2]
-
-    def mean(self, x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
-        """Return the mean of x, or of x · y, over each channel."""
-        xp = self.ops.xp
-        total = channel_sum(xp, x) if y is None else channel_dot(xp, x, y)
-        return total / max(self.values, 1)
+            self.ops.normalise(dy, None, None, self.factor, None, dx)
+        else:
+            self.ops.batch_norm_backward(dy, self.kept_y, self.factor, dx)

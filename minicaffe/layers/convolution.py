@@ -5,8 +5,8 @@ top[i]     y, batch... x num_output x positions, (size + 2 pad - d(k - 1) - 1) /
            axis
 blobs      W, num_output x C/group x kernel; then b, num_output, unless `bias_term: false`
 convolution_param  num_output, kernel_size, stride, pad, dilation, axis (see conv_geometry), group (default 1),
-           bias_term, weight_filler, bias_filler. `engine: CAFFE` is this definition product for product, any other engine
-           the fastest algorithm for the shape (`ops.conv_algorithm`). `force_nd_im2col` chooses nothing.
+           bias_term, weight_filler, bias_filler. `engine: CAFFE` is this definition product for product, any other
+           engine the fastest algorithm for the shape (`ops.conv_algorithm`). `force_nd_im2col` chooses nothing.
 
 A cross-correlation: the kernel is not flipped. Group g maps the g-th part of the channels to the g-th part of the
 outputs. No spatial axes at all is a fully connected layer. The same W and b serve all bottoms, and their gradients add

@@ -18,7 +18,6 @@ et al., 2014.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,26 +45,22 @@ class Dropout(Elementwise):
             self.factor = 1.0 if param.scale_train else 1 - self.ratio
 
     def function(self, x: np.ndarray, y: np.ndarray) -> None:
-        self.mask = self.draw_mask(x.shape) if self.drops else None
-        self.apply(x, y)
+        if not self.drops:
+            self.scale(x, y)
+            return
+        if self.mask is None or self.mask.shape != x.shape:
+            self.mask = self.ops.xp.empty(x.shape, bool)
+        self.ops.dropout(x, self.stream().bit_generator, self.ratio, self.factor, self.mask, y)
 
     def gradient(self, x: np.ndarray, y: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> None:
-        self.apply(dy, dx)
+        if self.drops:
+            self.ops.masked(dy, self.mask, self.factor, dx)
+        else:
+            self.scale(dy, dx)
 
-    def apply(self, x: np.ndarray, y: np.ndarray) -> None:
-        """Write x · mask · factor into `y`, which may be `x`."""
-        xp = self.ops.xp
-        if self.mask is not None:
-            xp.multiply(x, self.mask, out=y)
-            if self.factor != 1:
-                y *= self.factor
-        elif self.factor != 1:
-            xp.multiply(x, self.factor, out=y)
-        elif not xp.may_share_memory(x, y):
+    def scale(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Write x · factor into `y`, which may be `x`."""
+        if self.factor != 1:
+            self.ops.xp.multiply(x, self.factor, out=y)
+        elif not self.ops.xp.may_share_memory(x, y):
             y[...] = x
-
-    def draw_mask(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return booleans, False with probability `ratio`: a random 32-bit number each, two from every draw."""
-        size = math.prod(shape)
-        bits = self.stream().bit_generator.random_raw((size + 1) // 2).view(np.uint32)[:size]
-        return self.ops.xp.asarray(bits >= np.uint32(round(self.ratio * 2**32))).reshape(shape)

@@ -75,24 +75,7 @@ class Eltwise(Layer):
     # -- SUM ----------------------------------------------------------------------------------------------------------
 
     def sum(self, xs: list[np.ndarray], y: np.ndarray) -> None:
-        xp = self.ops.xp
-        if self.coeff[:2] == [1, 1]:
-            xp.add(xs[0], xs[1], out=y)
-        else:
-            xp.multiply(xs[0], self.coeff[0], out=y)
-            self.add_scaled(y, xs[1], self.coeff[1])
-        for x, c in zip(xs[2:], self.coeff[2:], strict=True):
-            self.add_scaled(y, x, c)
-
-    @staticmethod
-    def add_scaled(y: np.ndarray, x: np.ndarray, c: float) -> None:
-        """y += c · x, without a temporary for c = ±1."""
-        if c == 1:
-            y += x
-        elif c == -1:
-            y -= x
-        else:
-            y += c * x
+        self.ops.weighted_sum(xs, self.coeff, y)
 
     def sum_gradient(self, i: int, xs: list[np.ndarray], y: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> None:
         if self.coeff[i] != 1:

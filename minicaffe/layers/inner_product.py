@@ -56,9 +56,7 @@ class InnerProduct(Layer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         x, y = bottom[0].array.reshape(self.rows, self.inputs), top[0].array.reshape(self.rows, self.outputs)
-        self.ops.xp.matmul(x, self.W.T, out=y)
-        if len(self.blobs) > 1:
-            y += self.blobs[1].array
+        self.ops.matmul(x, self.W.T, y, self.blobs[1].array if len(self.blobs) > 1 else None)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         x, dy = bottom[0].array.reshape(self.rows, self.inputs), top[0].diff_array.reshape(self.rows, self.outputs)
@@ -68,4 +66,4 @@ class InnerProduct(Layer):
         if len(self.blobs) > 1 and self.learns(1):
             self.blobs[1].diff_array[...] += dy.sum(axis=0)
         if propagate_down[0]:
-            self.ops.xp.matmul(dy, self.W, out=bottom[0].diff_array.reshape(self.rows, self.inputs))
+            self.ops.matmul(dy, self.W, bottom[0].diff_array.reshape(self.rows, self.inputs))

@@ -21,8 +21,6 @@ import numpy as np
 from minicaffe.blob import Blob
 from minicaffe.layer import register
 from minicaffe.layers.broadcast import Broadcast
-from minicaffe.layers.channels import column
-from minicaffe.layers.elementwise import keep
 from minicaffe.proto import schema
 
 
@@ -30,7 +28,8 @@ from minicaffe.proto import schema
 class Scale(Broadcast):
     """Multiply by a broadcast blob, and add another."""
 
-    kept_x: np.ndarray | None = None
+    kept_x: np.ndarray | None = None  # x of the last forward, where the top took its place
+    _memory: np.ndarray | None = None
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.param.scale_param
@@ -54,24 +53,43 @@ class Scale(Broadcast):
         return bottom[1] if len(bottom) > 1 else self.blobs[0]
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        needed = len(bottom) > 1 or self.learns(0)
-        overwritten = needed and top[0].shares_data_with(bottom[0])
-        self.kept_x = keep(bottom[0].array, self.kept_x) if overwritten else None
-        y = self.framed(top[0].array)
-        self.ops.xp.multiply(self.framed(bottom[0].array), column(self.gamma(bottom).array), out=y)
-        if self.param.scale_param.bias_term:
-            y += column(self.blobs[-1].array)
+        overwritten = self.reads_x(bottom) and top[0].shares_data_with(bottom[0])
+        x = self.framed(bottom[0].array)
+        kept = self.kept(x) if overwritten else None
+        self.kept_x = kept
+        self.ops.normalise(x, None, None, self.gain(bottom), self.bias, self.framed(top[0].array), kept)
+
+    def reads_x(self, bottom: Sequence[Blob]) -> bool:
+        """Whether backward reads x."""
+        return len(bottom) > 1 or self.learns(0)
+
+    def kept(self, x: np.ndarray) -> np.ndarray:
+        """Return memory for a copy of x, framed."""
+        if self._memory is None or self._memory.shape != x.shape:
+            self._memory = self.ops.xp.empty_like(x)
+        return self._memory
+
+    def gain(self, bottom: Sequence[Blob]) -> np.ndarray:
+        """Return γ, one number for each of its places."""
+        return self.gamma(bottom).array.reshape(-1)
+
+    @property
+    def bias(self) -> np.ndarray | None:
+        """Return β like γ; None without one."""
+        return self.blobs[-1].array.reshape(-1) if self.param.scale_param.bias_term else None
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        dy = top[0].diff_array
-        x = bottom[0].array if self.kept_x is None else self.kept_x
-        if self.param.scale_param.bias_term and self.learns(len(self.blobs) - 1):
-            self.blobs[-1].diff_array[...] += self.gradient_of_b(dy, None, self.blobs[-1])
-        if len(bottom) > 1:
-            if propagate_down[1]:
-                bottom[1].diff_array[...] = self.gradient_of_b(dy, x, bottom[1])
-        elif self.learns(0):
-            self.blobs[0].diff_array[...] += self.gradient_of_b(dy, x, self.blobs[0])
+        dy = self.framed(top[0].diff_array)
+        wants_gamma = propagate_down[1] if len(bottom) > 1 else self.learns(0)
+        wants_beta = self.param.scale_param.bias_term and self.learns(len(self.blobs) - 1)
+        if wants_gamma or wants_beta:
+            x = self.framed(bottom[0].array) if self.kept_x is None else self.kept_x
+            sums, dots = self.ops.channel_sums(dy, x if wants_gamma else None)
+            if wants_beta:
+                self.blobs[-1].diff_array.reshape(-1)[...] += sums
+            if wants_gamma and len(bottom) > 1:
+                bottom[1].diff_array.reshape(-1)[...] = dots
+            elif wants_gamma:
+                self.blobs[0].diff_array.reshape(-1)[...] += dots
         if propagate_down[0]:
-            gamma = column(self.gamma(bottom).array)
-            self.ops.xp.multiply(self.framed(dy), gamma, out=self.framed(bottom[0].diff_array))
+            self.ops.normalise(dy, None, None, self.gain(bottom), None, self.framed(bottom[0].diff_array))

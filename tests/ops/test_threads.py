@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("numba")
 
 from minicaffe import ops as package
-from minicaffe.ops.cpu import im2col, lrn, pooling, roi_pool, threads
+from minicaffe.ops.cpu import blas, channels, elementwise, im2col, lrn, pooling, roi_pool, threads
 from tests.ops.test_im2col import drawn
 
 
@@ -19,8 +19,10 @@ from tests.ops.test_im2col import drawn
 def many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let even small arrays be split over five threads."""
     monkeypatch.setattr(threads, "count", lambda: 5)
-    for module in (im2col, lrn, pooling):
+    for module in (channels, elementwise, im2col, lrn, pooling):
         monkeypatch.setattr(module, "ELEMENTS", 1)
+    monkeypatch.setattr(elementwise, "DRAWS", 7)
+    monkeypatch.setattr(blas, "MULTIPLICATIONS", 1)
     monkeypatch.setattr(roi_pool, "CHANNELS", 1)
 
 
@@ -63,12 +65,48 @@ def everything() -> list[np.ndarray]:
     cells, back = np.empty((30, 6, 3, 3), np.float32), np.empty_like(x)
     ops.roi_pool(x, boxes, (3, 3), 1.0, cells)
     ops.roi_pool_backward(x, boxes, cells, 1.0, back)
-    return [col, total, y, mask, dx, mean, spread, normal, scale, gradient, cells, back]
+    pooled = [col, total, y, mask, dx, mean, spread, normal, scale, gradient, cells, back]
+    return [*pooled, *products(ops), *by_channel(ops, x), *by_number(ops, x)]
 
 
-def test_results_do_not_depend_on_the_number_of_threads(request: pytest.FixtureRequest) -> None:
+def products(ops: package.Ops) -> list[np.ndarray]:
+    a, b = drawn((1030, 9), np.float32), drawn((9, 2100), np.float32, 1)
+    out, total = np.empty((1030, 2100), np.float32), np.ones((1030, 2100), np.float32)
+    ops.matmul(a, b, out, b[0])
+    ops.add_matmul(a, b, total)
+    return [out, total]
+
+
+def by_channel(ops: package.Ops, x: np.ndarray) -> list[np.ndarray]:
+    x = x.reshape(2, 6, -1)
+    mean, variance = ops.channel_moments(x)
+    y, kept, dx = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    ops.normalise(x, mean, variance, mean, variance, y, kept)
+    ops.batch_norm_backward(x, y, variance, dx)
+    return [mean, variance, y, kept, dx, *ops.channel_sums(x, y)]
+
+
+def by_number(ops: package.Ops, x: np.ndarray) -> list[np.ndarray]:
+    results = [np.empty_like(x) for _ in range(5)]
+    mask = np.empty(x.shape, bool)
+    ops.rectify(x, 0.1, results[0])
+    ops.rectify_backward(x, x, 0.1, results[1])
+    ops.weighted_sum([x, results[0], x], [1.0, 2.0, 0.5], results[2])
+    ops.dropout(x, np.random.PCG64(3), 0.5, 2.0, mask, results[3])
+    ops.masked(x, mask, 2.0, results[4])
+    moved = [array.reshape(-1).copy() for array in (x, results[0], results[1])]
+    ops.sgd_update(*moved, 0.1, 0.9)
+    return [*results, mask, *moved]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_results_do_not_depend_on_the_number_of_threads(
+    count: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "count", lambda: 1)
     alone = everything()
     request.getfixturevalue("many")
+    monkeypatch.setattr(threads, "count", lambda: count)
     for one, other in zip(alone, everything(), strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -1,25 +1,84 @@
-"""How kernels are compiled: with numba, once for each dtype, kept on disk between runs where that is possible."""
+"""How kernels are compiled: with numba, once for each dtype, kept on disk between runs where that is possible.
+
+Numba keeps them beside their source, or in the user's cache folder where that may not be written to (NUMBA_CACHE_DIR
+names another). What has to be compiled is announced in the log: the first run on a machine waits for it.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core import event
+
+log = logging.getLogger("minicaffe")
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+QUIET = 1.0  # seconds between two lines of progress
+
+Function = Callable[..., Any]
 
 
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def kernel(function: Function) -> Function:
     """Decorator: compile on first use. Arithmetic keeps the order written; divisions by zero give inf and NaN."""
+    return _compiled(function)
+
+
+def reduction(function: Function) -> Function:
+    """Decorator: as `kernel`, but the terms of a sum may be added in another order, several at a time."""
+    return _compiled(function, fastmath={"reassoc", "contract", "nsz"})
+
+
+def _compiled(function: Function, **options: Any) -> Function:
     try:
-        return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+        return numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function)
     except RuntimeError:  # no folder to keep the compiled code in
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        return numba.njit(nogil=True, error_model="numpy", **options)(function)
 
 
 inline = numba.njit(inline="always", error_model="numpy")
+
+
+class Progress(event.Listener):
+    """Tells the log that kernels are being compiled, how many so far, and for how long."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = 0.0
+        self._began: list[float] = []
+        self._said = 0.0
+
+    def on_start(self, event: event.Event) -> None:
+        if not _ours(event):
+            return
+        if not self.count and not self._began:
+            log.info("compiling kernels, which happens once: later runs find them on disk")
+        self._began.append(perf_counter())
+
+    def on_end(self, event: event.Event) -> None:
+        if not _ours(event) or not self._began:
+            return
+        now = perf_counter()
+        began = self._began.pop()
+        self.count += 1
+        if not self._began:  # a kernel compiled for the sake of another is part of that one's time
+            self.seconds += now - began
+        if now - self._said > QUIET:
+            self._said = now
+            log.info("compiling kernels: %d done in %.1f s", self.count, self.seconds)
+
+
+def _ours(happened: event.Event) -> bool:
+    dispatcher = happened.data.get("dispatcher")
+    return getattr(getattr(dispatcher, "py_func", None), "__module__", "").startswith("minicaffe.")
+
+
+progress = Progress()
+event.register("numba:compile", progress)
 
 
 def suits(*arrays: Any) -> bool:

@@ -47,7 +47,7 @@ class Weights(NamedTuple):
 
 
 def conv(x: Any, W: Any, b: Any, pad: Pair, group: int, out: Any, relu: bool = False) -> None:
-    """Write the convolution of x with W [K, C/group, 3, 3], plus b unless it is None, to `out`, or zero there if `relu`.
+    """Write the convolution of x with W [K, C/group, 3, 3], plus b unless it is None, to `out`; rectified if `relu`.
 
     All are C-contiguous float32; stride and dilation are 1, the padding at most 2.
     """

@@ -1,0 +1,197 @@
+"""BatchNorm and Scale on (outer, D, inner), each byte touched once for every pass that the formula needs.
+
+A channel's sum is taken by one thread, in blocks whose sums are added in double precision: it does not depend on the
+number of threads, and long rows lose no digits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicaffe.ops import channels as definition
+from minicaffe.ops.cpu.kernel import kernel, reduction, suits
+from minicaffe.ops.cpu.threads import split
+
+# Below this many elements a thread costs more than it saves.
+ELEMENTS = 1 << 15
+# A block of this many numbers is summed up in single precision.
+BLOCK = 1 << 12
+
+
+def normalise(
+    x: Any, mean: Any, factor: Any, gain: Any, bias: Any, y: Any, kept: Any = None, rectify: bool = False
+) -> None:
+    """As `minicaffe.ops.channels.normalise`."""
+    vectors = [v for v in (mean, factor, gain, bias) if v is not None]
+    if not suits(x, y, *vectors, *(() if kept is None else (kept,))):
+        definition.normalise(x, mean, factor, gain, bias, y, kept, rectify)
+        return
+    outer, D, inner = x.shape
+    zero, one = np.zeros(D, x.dtype), np.ones(D, x.dtype)
+    numbers = tuple(
+        default if v is None else v for v, default in ((mean, zero), (factor, one), (gain, one), (bias, zero))
+    )
+    keeps = kept is not None
+    arrays = x, y, kept if keeps else y
+    if inner == 1:
+        rows = tuple(array.reshape(outer, D) for array in arrays)
+        split(outer, ELEMENTS // max(D, 1) + 1, lambda lo, hi: _by_row(lo, hi, *rows, *numbers, keeps, rectify))
+    else:
+        planes = tuple(array.reshape(outer * D, inner) for array in arrays)
+        least = ELEMENTS // max(inner, 1) + 1
+        split(outer * D, least, lambda lo, hi: _by_plane(lo, hi, *planes, *numbers, keeps, rectify))
+
+
+def channel_moments(x: Any) -> tuple[Any, Any]:
+    """As `minicaffe.ops.channels.channel_moments`."""
+    if not suits(x):
+        return definition.channel_moments(x)
+    mean, variance = np.empty((2, x.shape[1]), x.dtype)
+    split(x.shape[1], _least(x), lambda lo, hi: _moments(lo, hi, x, mean, variance))
+    return mean, variance
+
+
+def channel_sums(dy: Any, x: Any = None) -> tuple[Any, Any]:
+    """As `minicaffe.ops.channels.channel_sums`."""
+    if not suits(dy, *(() if x is None else (x,))):
+        return definition.channel_sums(dy, x)
+    sums, dots = np.empty((2, dy.shape[1]), dy.dtype)
+    if x is None:
+        split(dy.shape[1], _least(dy), lambda lo, hi: _sums(lo, hi, dy, sums))
+        return sums, None
+    split(dy.shape[1], _least(dy), lambda lo, hi: _sums_and_dots(lo, hi, dy, x, sums, dots))
+    return sums, dots
+
+
+def batch_norm_backward(dy: Any, y: Any, factor: Any, dx: Any) -> None:
+    """As `minicaffe.ops.channels.batch_norm_backward`."""
+    if not suits(dy, y, factor, dx):
+        definition.batch_norm_backward(dy, y, factor, dx)
+        return
+    values = max(dy.shape[0] * dy.shape[2], 1)
+
+    def work(lo: int, hi: int) -> None:
+        sums, dots = np.empty((2, dy.shape[1]), dy.dtype)
+        _sums_and_dots(lo, hi, dy, y, sums, dots)
+        _batch_norm_backward(lo, hi, dy, y, sums, dots, factor, dy.dtype.type(1 / values), dx)
+
+    split(dy.shape[1], _least(dy), work)
+
+
+def _least(x: Any) -> int:
+    """Return how many channels make work enough for a thread."""
+    return ELEMENTS // max(x.shape[0] * x.shape[2], 1) + 1
+
+
+@kernel
+def _by_plane(
+    lo: int, hi: int, x: Any, y: Any, kept: Any, mean: Any, factor: Any, gain: Any, bias: Any, keeps: Any, rectify: Any
+) -> None:  # pragma: no cover - compiled
+    zero = bias.dtype.type(0)
+    for plane in range(lo, hi):
+        d = plane % len(mean)
+        m, f, g, b = mean[d], factor[d], gain[d], bias[d]
+        source, to, keep = x[plane], y[plane], kept[plane]
+        span = np.uintp(x.shape[1])
+        if keeps:
+            for i in range(span):
+                h = (source[i] - m) * f
+                keep[i] = h
+                v = h * g + b
+                to[i] = zero if rectify and v <= zero else v
+        elif rectify:
+            for i in range(span):
+                v = (source[i] - m) * f * g + b
+                to[i] = zero if v <= zero else v
+        else:
+            for i in range(span):
+                to[i] = (source[i] - m) * f * g + b
+
+
+@kernel
+def _by_row(
+    lo: int, hi: int, x: Any, y: Any, kept: Any, mean: Any, factor: Any, gain: Any, bias: Any, keeps: Any, rectify: Any
+) -> None:  # pragma: no cover - compiled
+    zero = bias.dtype.type(0)
+    for row in range(lo, hi):
+        source, to, keep = x[row], y[row], kept[row]
+        for i in range(np.uintp(x.shape[1])):
+            h = (source[i] - mean[i]) * factor[i]
+            v = h * gain[i] + bias[i]
+            if keeps:
+                keep[i] = h
+            to[i] = zero if rectify and v <= zero else v
+
+
+@reduction
+def _moments(lo: int, hi: int, x: Any, mean: Any, variance: Any) -> None:  # pragma: no cover - compiled
+    outer, _, inner = x.shape
+    zero = x.dtype.type(0)
+    for d in range(lo, hi):
+        total = 0.0
+        for o in range(outer):
+            for start in range(0, inner, BLOCK):
+                part = x[o, d, start : start + BLOCK]
+                s = zero
+                for i in range(np.uintp(len(part))):
+                    s += part[i]
+                total += s
+        m = x.dtype.type(total / max(outer * inner, 1))
+        total = 0.0
+        for o in range(outer):
+            for start in range(0, inner, BLOCK):
+                part = x[o, d, start : start + BLOCK]
+                s = zero
+                for i in range(np.uintp(len(part))):
+                    s += (part[i] - m) * (part[i] - m)
+                total += s
+        mean[d] = m
+        variance[d] = total / max(outer * inner, 1)
+
+
+@reduction
+def _sums(lo: int, hi: int, dy: Any, sums: Any) -> None:  # pragma: no cover - compiled
+    outer, _, inner = dy.shape
+    zero = dy.dtype.type(0)
+    for d in range(lo, hi):
+        total = 0.0
+        for o in range(outer):
+            for start in range(0, inner, BLOCK):
+                part = dy[o, d, start : start + BLOCK]
+                s = zero
+                for i in range(np.uintp(len(part))):
+                    s += part[i]
+                total += s
+        sums[d] = total
+
+
+@reduction
+def _sums_and_dots(lo: int, hi: int, dy: Any, x: Any, sums: Any, dots: Any) -> None:  # pragma: no cover - compiled
+    outer, _, inner = dy.shape
+    zero = dy.dtype.type(0)
+    for d in range(lo, hi):
+        total, product = 0.0, 0.0
+        for o in range(outer):
+            for start in range(0, inner, BLOCK):
+                part, other = dy[o, d, start : start + BLOCK], x[o, d, start : start + BLOCK]
+                s, p = zero, zero
+                for i in range(np.uintp(len(part))):
+                    s += part[i]
+                    p += part[i] * other[i]
+                total += s
+                product += p
+        sums[d], dots[d] = total, product
+
+
+@kernel
+def _batch_norm_backward(
+    lo: int, hi: int, dy: Any, y: Any, sums: Any, dots: Any, factor: Any, share: Any, dx: Any
+) -> None:  # pragma: no cover - compiled
+    for o in range(dy.shape[0]):
+        for d in range(lo, hi):
+            s, p, f = sums[d] * share, dots[d] * share, factor[d]
+            error, own, to = dy[o, d], y[o, d], dx[o, d]
+            for i in range(np.uintp(dy.shape[2])):
+                to[i] = (error[i] - (own[i] * p + s)) * f

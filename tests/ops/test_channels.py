@@ -1,0 +1,72 @@
+"""Normalisation by channel: against the formulas in double precision, on any layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minicaffe import ops as package
+from tests.ops.test_im2col import drawn, few
+
+SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 7), st.integers(1, 40))
+PRECISION = {np.float32: {"rtol": 1e-4, "atol": 1e-5}, np.float64: {"rtol": 1e-12, "atol": 1e-12}}
+DTYPES = st.sampled_from(list(PRECISION))
+
+
+@few
+@given(SHAPES, DTYPES, *[st.booleans()] * 5)
+def test_normalise(
+    ops: package.Ops, shape: Any, dtype: Any, centres: bool, scales: bool, shifts: bool, keeps: bool, spread: bool
+) -> None:
+    x, D = drawn(shape, dtype, spread=spread), shape[1]
+    mean, factor, gain, bias = (drawn((D,), dtype, seed) for seed in range(1, 5))
+    h = (x.astype(float) - mean[:, None]) * factor[:, None] if centres else x.astype(float)
+    expected = h * gain[:, None] if scales else h
+    expected = np.maximum(expected + bias[:, None] if shifts else expected, 0)
+    y, kept = np.empty_like(x), np.empty_like(x)
+    vectors = (mean if centres else None, factor if centres else None, gain if scales else None)
+    for target in (y, x):
+        ops.normalise(x, *vectors, bias if shifts else None, target, kept if keeps else None, True)
+        np.testing.assert_allclose(target, expected, **PRECISION[dtype])
+        if keeps:
+            np.testing.assert_allclose(kept, h, **PRECISION[dtype])
+
+
+@few
+@given(SHAPES, DTYPES, st.booleans())
+def test_sums_and_moments(ops: package.Ops, shape: Any, dtype: Any, spread: bool) -> None:
+    x, dy = drawn(shape, dtype, spread=spread), drawn(shape, dtype, 1, spread)
+    wide, error = x.astype(float), dy.astype(float)
+    mean, variance = ops.channel_moments(x)
+    np.testing.assert_allclose(mean, wide.mean(axis=(0, 2)), **PRECISION[dtype])
+    np.testing.assert_allclose(variance, wide.var(axis=(0, 2)), **PRECISION[dtype])
+    sums, dots = ops.channel_sums(dy, x)
+    np.testing.assert_allclose(sums, error.sum(axis=(0, 2)), **PRECISION[dtype])
+    np.testing.assert_allclose(dots, (error * wide).sum(axis=(0, 2)), **PRECISION[dtype])
+    alone, nothing = ops.channel_sums(dy)
+    np.testing.assert_allclose(alone, sums, **PRECISION[dtype])
+    assert nothing is None
+
+
+@few
+@given(SHAPES, DTYPES, st.booleans())
+def test_batch_norm_backward(ops: package.Ops, shape: Any, dtype: Any, spread: bool) -> None:
+    y, dy, factor = drawn(shape, dtype, spread=spread), drawn(shape, dtype, 1, spread), drawn(shape[1:2], dtype, 2)
+    error, own = dy.astype(float), y.astype(float)
+    means = error.mean(axis=(0, 2))[:, None], (error * own).mean(axis=(0, 2))[:, None]
+    expected = (error - means[0] - own * means[1]) * factor[:, None]
+    dx = np.empty_like(dy)
+    for target in (dx, dy):
+        ops.batch_norm_backward(dy, y, factor, target)
+        np.testing.assert_allclose(target, expected, **PRECISION[dtype])
+
+
+def test_long_rows_lose_no_digits() -> None:
+    """A million numbers near 1000: single precision throughout would be off in the fourth digit."""
+    x = drawn((1, 2, 1 << 20), np.float32) + np.float32(1000)
+    mean, variance = package.default().channel_moments(x)
+    np.testing.assert_allclose(mean, x.astype(float).mean(axis=(0, 2)), rtol=1e-6)
+    np.testing.assert_allclose(variance, x.astype(float).var(axis=(0, 2)), rtol=1e-4)
