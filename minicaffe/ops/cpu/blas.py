@@ -117,7 +117,7 @@ def _gemm(char: str) -> Any:
     integer = ctypes.POINTER(ctypes.c_int)
     real = ctypes.POINTER(ctypes.c_float if char == "f" else ctypes.c_double)
     array = ctypes.c_void_p
-    types = [
+    types: list[Any] = [
         ctypes.c_char_p, ctypes.c_char_p, integer, integer, integer, real, array, integer, array, integer, real, array,
         integer,
     ]  # fmt: skip
