@@ -1,39 +1,46 @@
 """Convolution over two spatial axes as a product with columns: memory, and division among threads.
 
-A thread takes a block of positions and some outputs; backwards some channels of an image, and for the weights some rows
-and some of the positions. Blocks depend on shapes only, and so does the order of every sum: results do not depend on
-the number of threads. The definition makes the same columns, but leaves the product to a library. All arrays are
-C-contiguous float32.
+A thread takes a block of positions, or where there are few of them some outputs; backwards some channels of an image,
+and for the weights some rows and some of the positions. Blocks depend on shapes only, and so does the order of every
+sum: results do not depend on the number of threads. The definition makes the same columns, but leaves the product to a
+library. All arrays are C-contiguous float32.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import columns_kernels as kernels
-from minicaffe.ops.cpu.gemm import ROWS, padded
+from minicaffe.ops.cpu.gemm import ROWS, multiply, padded
 from minicaffe.ops.cpu.images import Part, parts, room
 from minicaffe.ops.cpu.threads import share, split
 from minicaffe.ops.cpu.vector import LANES
 
-# A call is cut into so many pieces if it is large enough, and into larger ones only up to so many positions.
+# A call is cut into so many pieces or more if it is large enough.
 PIECES = 8
-POSITIONS = 4 * kernels.BLOCK
-# Fewer outputs than this are not worth columns of their own.
-OUTPUTS = 4 * ROWS
+# A block has so many positions: a multiple of every panel's length, times at least 4 and at most 32.
+STEP = 3 * LANES
+# Columns of a block are so many numbers or fewer if possible: they stay in a second-level cache.
+NUMBERS = 1 << 17
+# So many outputs are computed at a time.
+OUTPUTS = 32 * ROWS
 # Going backwards, a thread handles so many rows of columns at a time.
-BACK_ROWS = 256
-# Columns of a block, or the errors that belong to it, are so many numbers or fewer if possible.
-NUMBERS = 1 << 18
+BACK_ROWS = 512
 
 
-def suits(g: Geometry, outputs: int) -> bool:
-    """Whether the products are large enough; `outputs` are those of one group."""
-    return len(g.kernel) == 2 and (g.group == 1 or outputs >= ROWS)
+class Left(NamedTuple):
+    """A left-hand matrix: numbers, and steps between strips of LANES rows, between rows and between columns."""
+
+    a: Any
+    steps: tuple[int, int, int]
+
+    def row(self, row: int) -> int:
+        """Where a row begins, the first of a strip."""
+        return row // LANES * self.steps[0] + row % LANES * self.steps[1]
 
 
 def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> None:
@@ -42,13 +49,20 @@ def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> N
     for source, weights, bias, target in zip(
         parts(x, g.group), np.split(W, g.group), biases, parts(out, g.group), strict=True
     ):
-        _convolve(source, weights.reshape(target.channels, -1), bias, g, target, relu)
+        depth = weights[0].size
+        left = Left(weights.reshape(-1), (LANES * depth, depth, 1))
+        _convolve(left, depth, bias, np.float32(0 if relu else -np.inf), source, g, target)
 
 
 def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:
     """As `minicaffe.ops.convolution.conv_backward_data`."""
+    none = np.empty(0, dy.dtype)
     for errors, weights, target in zip(parts(dy, g.group), np.split(W, g.group), parts(out, g.group), strict=True):
-        _convolve_back(errors, weights.reshape(-1), g, target)
+        left = _turned(weights.reshape(errors.channels, -1))
+        if g.pointwise:
+            _convolve(left, errors.channels, none, np.float32(-np.inf), errors, g, target)
+        else:
+            _convolve_back(left, errors, g, target)
 
 
 def conv_backward_weights(x: Any, dy: Any, dW: Any, g: Geometry) -> None:
@@ -57,14 +71,14 @@ def conv_backward_weights(x: Any, dy: Any, dW: Any, g: Geometry) -> None:
         _correlate(source, errors, gradient.reshape(-1), g)
 
 
-def _block(depth: int) -> int:
-    """Return how many positions a block has when its columns are `depth` long: a multiple of all panels' lengths."""
-    least = kernels.BLOCK // 4
-    return min(max(NUMBERS // depth // least, 1) * least, kernels.BLOCK)
-
-
 def _rounded(size: int, step: int) -> int:
     return -(-size // step) * step
+
+
+def _block(depth: int, total: int) -> int:
+    """Return how many of `total` positions a block has when its columns are `depth` long."""
+    most = min(max(NUMBERS // depth // STEP, 4), 32) * STEP
+    return max(min(most, _rounded(math.ceil(total / PIECES), STEP)), 4 * STEP)
 
 
 def _passing(x: Part, y: Part, g: Geometry) -> tuple[int, ...]:
@@ -80,78 +94,125 @@ def _itself(y: Part) -> tuple[int, ...]:
     return _passing(y, y, Geometry((1, 1), (1, 1), (0, 0), (1, 1), 1))
 
 
-def _strips(W: Any, rows: int, columns: int, row_step: int, column_step: int) -> Any:
-    """Return the matrix in strips of LANES rows."""
-    S = room("planes", _rounded(rows, LANES) * columns)
-    least = max((1 << 16) // (columns * LANES), 1)
-    split(
-        math.ceil(rows / LANES),
-        least,
-        lambda lo, hi: kernels.strips(lo, hi, W, rows, columns, row_step, column_step, S),
-    )
-    return S
+def _image(part: Part) -> tuple[int, int, int]:
+    return part.start, part.stride, part.size
 
 
-def _convolve(source: Part, W: Any, b: Any, g: Geometry, target: Part, relu: bool) -> None:
+def _turned(W: Any) -> Left:
+    """Return the transpose of W [K, depth], in strips."""
     K, depth = W.shape
+    S, flat = room("planes", _rounded(depth, LANES) * K), W.reshape(-1)
+    split(math.ceil(depth / LANES), (1 << 16) // (K * LANES), lambda lo, hi: kernels.strips(lo, hi, flat, K, depth, S))
+    return Left(S, (LANES * K, 1, LANES))
+
+
+def _convolve(left: Left, depth: int, b: Any, floor: Any, source: Part, g: Geometry, target: Part) -> None:
     total = len(target.x) * target.size
-    block = _block(depth)
-    piece = min(_rounded(math.ceil(total / PIECES), block), POSITIONS)
-    pieces = math.ceil(total / max(piece, 1))
-    chunk = max(_rounded(math.ceil(K / math.ceil(PIECES / max(pieces, 1))), ROWS), OUTPUTS)
-    chunks = math.ceil(K / chunk)
-    passing = _passing(source, target, g)
-    x, y, S = source.flat, target.flat, _strips(W.reshape(-1), K, depth, depth, 1)
+    block = _block(depth, total)
+    pieces = math.ceil(total / block)
+    x, y, passing = source.flat, target.flat, _passing(source, target, g)
 
-    def work(item: int) -> None:
-        lo, k = item // chunks * piece, item % chunks * chunk
-        kernels.convolve(
-            lo, min(lo + piece, total), block, (k, min(k + chunk, K)), x, passing, S, depth, b, relu,
-            y, target.start, target.stride, room("col", depth * block), room("M", ROWS * kernels.BLOCK),
+    def outputs(k: int, end: int, positions: tuple[int, int], col: Any) -> None:
+        length = padded(positions[1] - positions[0])
+        M = room("M", (end - k) * length)
+        multiply(
+            (1, end - k, length // LANES, depth), left.a, left.row(k), (0, *left.steps),
+            col, 0, (0, depth), M, 0, (0, length), False,
         )  # fmt: skip
+        kernels.finish((k, end), positions, M, length, b, floor, y, _image(target))
 
-    share(pieces * chunks, work)
+    def work(piece: int) -> None:
+        lo, hi = piece * block, min((piece + 1) * block, total)
+        col = room("col", depth * padded(hi - lo))
+        kernels.columns((0, depth, 0), (lo, hi, hi), lo, x, passing, col, depth, 0)
+        for k in range(0, target.channels, OUTPUTS):
+            outputs(k, min(k + OUTPUTS, target.channels), (lo, hi), col)
+
+    if pieces >= PIECES or target.channels < 2 * LANES:
+        share(pieces, work)
+        return
+    whole = room("whole", depth * padded(total))
+    split(
+        depth,
+        (1 << 16) // total + 1,
+        lambda lo, hi: kernels.columns((lo, hi, 0), (0, total, total), 0, x, passing, whole, depth, 0),
+    )
+    chunk = min(_rounded(math.ceil(target.channels / PIECES), LANES), OUTPUTS)
+    share(
+        math.ceil(target.channels / chunk),
+        lambda item: outputs(item * chunk, min((item + 1) * chunk, target.channels), (0, total), whole),
+    )
 
 
-def _convolve_back(errors: Part, W: Any, g: Geometry, target: Part) -> None:
+def _convolve_back(left: Left, errors: Part, g: Geometry, target: Part) -> None:
     K, taps = errors.channels, math.prod(g.kernel)
     depth = target.channels * taps
-    block = _block(max(K, min(depth, BACK_ROWS)))
     chunk = max(min(BACK_ROWS // taps, math.ceil(target.channels * len(target.x) / PIECES)), 1)
+    chunk = chunk if chunk * taps % LANES == 0 else _whole_strips(chunk, taps)
     chunks = math.ceil(target.channels / chunk)
-    passing, itself = _passing(target, errors, g), _itself(errors)
-    dy, x, S = errors.flat, target.flat, _strips(W, depth, K, 1, depth)
+    block = _block(max(K, min(depth, chunk * taps)), errors.size)
+    dy, x, passing, itself = errors.flat, target.flat, _passing(target, errors, g), _itself(errors)
 
     def work(item: int) -> None:
         image, c = item // chunks, item % chunks * chunk
-        rows = c * taps, min(c + chunk, target.channels) * taps
-        kernels.convolve_back(
-            image, block, rows, dy, itself, S, K, x, passing,
-            room("col", K * block), room("M", (rows[1] - rows[0] + 2 * ROWS) * kernels.BLOCK),
-        )  # fmt: skip
+        end = min(c + chunk, target.channels)
+        rows, origin = (c * taps, end * taps), target.start + image * target.stride
+        x[origin + c * target.size : origin + end * target.size] = 0
+        for lo in range(image * errors.size, (image + 1) * errors.size, block):
+            hi = min(lo + block, (image + 1) * errors.size)
+            length = padded(hi - lo)
+            col, M = room("col", K * length), room("M", (rows[1] - rows[0]) * length)
+            kernels.columns((0, K, 0), (lo, hi, hi), lo, dy, itself, col, K, 0)
+            multiply(
+                (1, rows[1] - rows[0], length // LANES, K), left.a, left.row(rows[0]), (0, *left.steps),
+                col, 0, (0, K), M, 0, (0, length), False,
+            )  # fmt: skip
+            kernels.add_columns(rows, (lo, hi), M, length, x, passing)
 
     share(len(target.x) * chunks, work)
+
+
+def _whole_strips(chunk: int, taps: int) -> int:
+    """Return how many channels, `chunk` or the next more, have rows that make whole strips."""
+    return _rounded(chunk, LANES // math.gcd(LANES, taps))
 
 
 def _correlate(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
     K, depth = errors.channels, source.channels * math.prod(g.kernel)
     total = len(errors.x) * errors.size
-    block = _block(max(K, min(depth, BACK_ROWS)))
-    span = block + LANES
-    chunks = math.ceil(depth / BACK_ROWS)
+    block = _block(max(K, min(depth, BACK_ROWS)), total)
+    chunk = min(_rounded(math.ceil(depth / PIECES), ROWS), BACK_ROWS) if total < PIECES * block else BACK_ROWS
+    chunks = math.ceil(depth / chunk)
     pieces = max(min(PIECES // chunks, total // block), 1)
-    part = _rounded(depth, ROWS) * padded(K)
+    step = padded(K)
+    x, dy, D = source.flat, errors.flat, room("planes", pieces * depth * step)
     passing = _passing(source, errors, g)
-    x, dy, D = source.flat, errors.flat, room("planes", pieces * part)
 
     def work(item: int) -> None:
-        piece, row = item // chunks, item % chunks * BACK_ROWS
-        kernels.correlate(
-            total * piece // pieces, total * (piece + 1) // pieces, block, (row, min(row + BACK_ROWS, depth)),
-            x, passing, dy, K, errors.start, errors.stride,
-            room("col", BACK_ROWS * span), span, room("M", block * padded(K)), D, piece * part,
-        )  # fmt: skip
+        piece, row = item // chunks, item % chunks * chunk
+        rows = min(chunk, depth - row)
+        lo, end = total * piece // pieces, total * (piece + 1) // pieces
+        E, add = room("M", block * step), False
+        while lo < end:
+            hi = min(lo + block, end)
+            if g.pointwise:
+                image, i = divmod(lo, source.size)
+                hi = min(hi, lo + source.size - i)
+                a, at, length = x, source.start + image * source.stride + row * source.size + i, source.size
+            else:
+                a, at, length = room("col", rows * block), 0, block
+                kernels.columns((row, row + rows, row), (lo, hi, hi), lo, x, passing, a, 0, block)
+            kernels.turn((lo, hi), dy, K, _image(errors), E, block)
+            multiply(
+                (1, rows, step // LANES, hi - lo), a, at, (0, LANES * length, length, 1),
+                E, 0, (0, block), D, (piece * depth + row) * step, (0, step), add,
+            )  # fmt: skip
+            lo, add = hi, True
 
     share(pieces * chunks, work)
     least = max((1 << 14) // (depth * LANES), 1)
-    split(math.ceil(K / LANES), least, lambda lo, hi: kernels.add_gradient(lo, hi, D, pieces, part, dW, K, depth))
+    split(
+        math.ceil(K / LANES),
+        least,
+        lambda lo, hi: kernels.add_gradient(lo, hi, D, pieces, depth * step, dW, K, depth),
+    )

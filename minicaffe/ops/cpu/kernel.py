@@ -7,7 +7,10 @@ names another). What has to be compiled is announced in the log: the first run o
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -35,12 +38,28 @@ def reduction(function: Function) -> Function:
 
 def _compiled(function: Function, **options: Any) -> Function:
     try:
-        return numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function)
+        compiled: Any = numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function)
     except RuntimeError:  # no folder to keep the compiled code in
         return numba.njit(nogil=True, error_model="numpy", **options)(function)
+    try:
+        # Numba compiles anew when a kernel's own file has changed. A kernel here is made of several files.
+        index = compiled._cache._cache_file
+        index._source_stamp = (index._source_stamp, _stamp())
+    except AttributeError:  # a numba that keeps its index in another way
+        pass
+    return compiled
+
+
+@lru_cache(maxsize=1)
+def _stamp() -> tuple[Any, ...]:
+    """Return what all kernels depend on besides their own file and the processor."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return tuple(file.stat().st_mtime_ns for file in files), os.environ.get("MINICAFFE_LANES", "")
 
 
 inline = numba.njit(inline="always", error_model="numpy")
+called = numba.njit(error_model="numpy")
+"""Decorator for what only kernels call: compiled as part of them."""
 
 
 class Progress(event.Listener):

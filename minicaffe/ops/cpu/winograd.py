@@ -14,20 +14,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicaffe.ops.cpu import winograd_kernels as kernels
-from minicaffe.ops.cpu.gemm import ROWS, padded, panel
+from minicaffe.ops.cpu.gemm import ROWS, multiply, padded, panels
 from minicaffe.ops.cpu.images import Part, parts, room
 from minicaffe.ops.cpu.threads import share, split
 from minicaffe.ops.cpu.vector import LANES
-from minicaffe.ops.cpu.winograd_transforms import STAGE
 
 Pair = Sequence[int]
 
 # Tiles in a block, forwards and backwards.
 TILES, LARGE = 64, 96
+# With so many tiles, a thread takes a block of them through all steps; with fewer, threads share each step.
+MANY = 4 * TILES
+# Products of so many vectors of outputs are made at a time.
+VECTORS = 6
 # With many tiles, the gradients of so many outputs are summed at a time; the inputs are transformed anew for each.
 MANY_OUTPUTS = 256
-# With few tiles, of so many, so that the sums stay near the processor.
-FEW_OUTPUTS = 64
 # With many tiles, gradients are summed in so many parts if there are enough; each part is an array of its own.
 PARTS = 4
 # Planes are this much longer than they need be: the 36 vectors of a tile must not share one set of a cache.
@@ -68,13 +69,11 @@ def conv_backward_data(dy: Any, W: Any, pad: Pair, group: int, out: Any) -> None
 def conv_backward_weights(x: Any, dy: Any, dW: Any, pad: Pair, group: int) -> None:
     """Add the gradient of `conv` with respect to W to `dW`."""
     for source, errors, gradient in zip(parts(x, group), parts(dy, group), np.split(dW, group), strict=True):
-        correlate = _correlate_few if _count(errors) <= 2 * errors.channels else _correlate_many
-        correlate(source, errors, pad, gradient.reshape(-1))
-
-
-def _convolve(source: Part, weights: Weights, b: Any, floor: float, pad: Pair, target: Part) -> None:
-    convolve = _convolve_few if 2 * _count(target) <= target.channels else _convolve_many
-    convolve(source, weights, b, floor, pad, target)
+        C, K = source.channels, errors.channels
+        D_plane = _rounded(K) * padded(C) + SKEW
+        correlate = _correlate_blocks if _count(errors) > max(2 * K, MANY) else _correlate_steps
+        D, pieces = correlate(source, errors, pad, D_plane)
+        _add_gradient(D, pieces, D_plane, gradient.reshape(-1), K, C)
 
 
 def _image(part: Part, *pad: int) -> tuple[int, ...]:
@@ -93,109 +92,145 @@ def _count(part: Part) -> int:
 
 
 def _stage() -> Any:
-    return room("stage", 2 * STAGE)
+    return room("stage", 2 * kernels.STAGE)
 
 
 def _rounded(size: int, step: int = LANES) -> int:
     return -(-size // step) * step
 
 
-def _convolve_many(source: Part, weights: Weights, b: Any, floor: float, pad: Pair, target: Part) -> None:
+def _convolve(source: Part, weights: Weights, b: Any, floor: float, pad: Pair, target: Part) -> None:
     C, K = source.channels, target.channels
     U_plane = C * padded(K) + SKEW
     U, W = room("planes", 36 * U_plane), weights.W.reshape(-1)
     split(
         C * padded(K) // LANES,
         256,
-        lambda lo, hi: kernels.all_weights(lo, hi, W, *weights.steps, K, weights.turned, _stage(), U, C, U_plane),
+        lambda lo, hi: kernels.transform_weights(lo, hi, W, weights.steps, K, weights.turned, _stage(), U, C, U_plane),
     )
+    convolve = _convolve_blocks if _count(target) >= MANY else _convolve_steps
+    convolve(source, U, U_plane, b, np.float32(floor), pad, target)
+
+
+def _convolve_blocks(source: Part, U: Any, U_plane: int, b: Any, floor: Any, pad: Pair, target: Part) -> None:
+    C, K = source.channels, target.channels
     pieces = math.ceil(_count(target) / TILES)
     edges = [min(_rounded(_count(target) * piece // pieces, ROWS), _count(target)) for piece in range(pieces + 1)]
     V_step = _rounded(C) + SKEW
-    V_plane, M_plane = TILES * V_step + SKEW, TILES * 3 * LANES + SKEW
+    V_plane, M_plane = TILES * V_step + SKEW, TILES * VECTORS * LANES + SKEW
 
     def work(piece: int) -> None:
-        kernels.convolve_tiles(
-            edges[piece], edges[piece + 1], source.flat, _image(source, *pad), U, U_plane, b, floor,
-            target.flat, _image(target), _tiles(target), room("V", 36 * V_plane), V_step, V_plane,
-            room("M", 36 * M_plane), M_plane, _stage(),
-        )  # fmt: skip
+        lo, hi = edges[piece : piece + 2]
+        V, M = room("V", 36 * V_plane), room("M", 36 * M_plane)
+        kernels.transform_inputs(
+            lo, hi, (0, C), source.flat, _image(source, *pad), _tiles(target), _stage(), V, 0, V_step, V_plane
+        )
+        for first, last in panels(padded(K) // LANES, VECTORS):
+            width = (last - first) * LANES
+            multiply(
+                (36, hi - lo, last - first, C), V, 0, (V_plane, LANES * V_step, V_step, 1),
+                U, first * LANES * C, (U_plane, C), M, 0, (M_plane, width), False,
+            )  # fmt: skip
+            kernels.transform_outputs(
+                lo, hi, (first * LANES, min(last * LANES, K)), M, width, M_plane, _stage(), b, floor,
+                target.flat, _image(target), _tiles(target),
+            )  # fmt: skip
 
     share(pieces, work)
 
 
-def _correlate_many(source: Part, errors: Part, pad: Pair, dW: Any) -> None:
-    C, K = source.channels, errors.channels
-    chunks = math.ceil(K / MANY_OUTPUTS)
-    parts = max(min(PARTS // chunks, _count(errors) // LARGE), 1)
-    step = padded(C)
-    D_plane = _rounded(K) * step + SKEW
-    V_plane, P_plane = LARGE * step + SKEW, LARGE * _rounded(min(K, MANY_OUTPUTS)) + SKEW
-    D = room("planes", parts * 36 * D_plane)
+def _convolve_steps(source: Part, U: Any, U_plane: int, b: Any, floor: Any, pad: Pair, target: Part) -> None:
+    C, K, count = source.channels, target.channels, _count(target)
+    V_step, M_step = _rounded(C) + SKEW, padded(K) + SKEW
+    V_plane, M_plane = count * V_step + SKEW, count * M_step + SKEW
+    V, M = room("inputs", 36 * V_plane), room("products", 36 * M_plane)
 
-    def work(item: int) -> None:
-        part, k = item // chunks, item % chunks * MANY_OUTPUTS
-        some = Part(errors.x, errors.first + k, min(MANY_OUTPUTS, K - k))
-        kernels.correlate_tiles(
-            _count(errors) * part // parts, _count(errors) * (part + 1) // parts, source.flat, _image(source, *pad),
-            some.flat, _image(some), _tiles(some), LARGE, room("V", 36 * V_plane), V_plane,
-            room("M", 36 * P_plane), P_plane, D, part * 36 * D_plane + k * step, D_plane, _stage(),
+    def inputs(lo: int, hi: int) -> None:
+        kernels.transform_inputs(
+            0, count, (lo * LANES, min(hi * LANES, C)), source.flat, _image(source, *pad), _tiles(target), _stage(),
+            V, 0, V_step, V_plane,
         )  # fmt: skip
 
-    share(parts * chunks, work)
+    def product(plane: int) -> None:
+        multiply(
+            (1, count, padded(K) // LANES, C), V, plane * V_plane, (0, LANES * V_step, V_step, 1),
+            U, plane * U_plane, (0, C), M, plane * M_plane, (0, M_step), False,
+        )  # fmt: skip
+
+    def outputs(lo: int, hi: int) -> None:
+        kernels.transform_outputs(
+            0, count, (lo * LANES, min(hi * LANES, K)), M[lo * LANES :], M_step, M_plane, _stage(), b, floor,
+            target.flat, _image(target), _tiles(target),
+        )  # fmt: skip
+
+    split(math.ceil(C / LANES), 256 // count, inputs)
+    share(36, product)
+    split(math.ceil(K / LANES), 256 // count, outputs)
+
+
+def _correlate_blocks(source: Part, errors: Part, pad: Pair, D_plane: int) -> tuple[Any, int]:
+    """Sum the products of errors and inputs; return the planes of the sums, and how many parts there are to add up."""
+    C, K, step = source.channels, errors.channels, padded(source.channels)
+    chunks = math.ceil(K / MANY_OUTPUTS)
+    pieces = max(min(PARTS // chunks, _count(errors) // LARGE), 1)
+    V_plane, P_plane = LARGE * step + SKEW, LARGE * _rounded(min(K, MANY_OUTPUTS)) + SKEW
+    D = room("planes", pieces * 36 * D_plane)
+
+    def work(item: int) -> None:
+        piece, k = item // chunks, item % chunks * MANY_OUTPUTS
+        some = Part(errors.x, errors.first + k, min(MANY_OUTPUTS, K - k))
+        V, P = room("V", 36 * V_plane), room("M", 36 * P_plane)
+        begin, end = _count(errors) * piece // pieces, _count(errors) * (piece + 1) // pieces
+        for lo in range(begin, end, LARGE):
+            hi = min(lo + LARGE, end)
+            kernels.transform_inputs(
+                lo, hi, (0, C), source.flat, _image(source, *pad), _tiles(errors), _stage(), V, LARGE, 0, V_plane
+            )
+            kernels.transform_errors(
+                lo, hi, (0, some.channels), errors.flat, _image(some), _tiles(errors), _stage(), P, LARGE, P_plane
+            )
+            multiply(
+                (36, some.channels, step // LANES, hi - lo), P, 0, (P_plane, LANES * LARGE, 1, LANES),
+                V, 0, (V_plane, LARGE), D, piece * 36 * D_plane + k * step, (D_plane, step), lo > begin,
+            )  # fmt: skip
+
+    share(pieces * chunks, work)
+    return D, pieces
+
+
+def _correlate_steps(source: Part, errors: Part, pad: Pair, D_plane: int) -> tuple[Any, int]:
+    """As `_correlate_blocks`."""
+    C, K, count, step = source.channels, errors.channels, _count(errors), padded(source.channels)
+    V_plane, P_plane = count * step + SKEW, count * _rounded(K) + SKEW
+    V, P, D = room("inputs", 36 * V_plane), room("products", 36 * P_plane), room("planes", 36 * D_plane)
+
+    def inputs(lo: int, hi: int) -> None:
+        kernels.transform_inputs(
+            0, count, (lo * LANES, min(hi * LANES, C)), source.flat, _image(source, *pad), _tiles(errors), _stage(),
+            V, count, 0, V_plane,
+        )  # fmt: skip
+
+    def outputs(lo: int, hi: int) -> None:
+        kernels.transform_errors(
+            0, count, (lo * LANES, min(hi * LANES, K)), errors.flat, _image(errors), _tiles(errors), _stage(),
+            P, count, P_plane,
+        )  # fmt: skip
+
+    def product(plane: int) -> None:
+        multiply(
+            (1, K, step // LANES, count), P, plane * P_plane, (0, LANES * count, 1, LANES),
+            V, plane * V_plane, (0, count), D, plane * D_plane, (0, step), False,
+        )  # fmt: skip
+
+    split(math.ceil(C / LANES), 256 // count, inputs)
+    split(math.ceil(K / LANES), 256 // count, outputs)
+    share(36, product)
+    return D, 1
+
+
+def _add_gradient(D: Any, pieces: int, D_plane: int, dW: Any, K: int, C: int) -> None:
     split(
         K,
         max(8192 // C, 1),
-        lambda lo, hi: kernels.all_gradients(lo, hi, D, parts, 36 * D_plane, D_plane, _stage(), dW, C),
+        lambda lo, hi: kernels.transform_gradient(lo, hi, D, pieces, 36 * D_plane, D_plane, _stage(), dW, C),
     )
-
-
-def _all_inputs(source: Part, target: Part, pad: Pair, in_panels: bool) -> tuple[Any, int, int]:
-    """Transform all inputs; return the planes, and how far apart their rows (unless in panels) and they are."""
-    C = source.channels
-    step = padded(C) if in_panels else _rounded(C) + SKEW
-    plane = _rounded(_count(target), ROWS) * step + SKEW
-    V = room("planes", 36 * plane)
-
-    def work(vector: int) -> None:
-        kernels.all_inputs(
-            vector, vector + 1, source.flat, _image(source, *pad), _tiles(target), V, _count(target), step, plane,
-            in_panels, _stage(),
-        )  # fmt: skip
-
-    share(math.ceil(C / LANES), work)
-    return V, step, plane
-
-
-def _convolve_few(source: Part, weights: Weights, b: Any, floor: float, pad: Pair, target: Part) -> None:
-    C, vectors = source.channels, padded(target.channels) // LANES
-    V, step, plane = _all_inputs(source, target, pad, in_panels=False)
-    firsts = sorted({panel(vectors, v)[0] for v in range(vectors)})
-    U_plane = min(C, kernels.DEPTH) * 3 * LANES + SKEW
-    M_plane = _rounded(_count(target), ROWS) * 3 * LANES + SKEW
-    W = weights.W.reshape(-1)
-
-    def work(item: int) -> None:
-        kernels.convolve_outputs(
-            firsts[item], W, *weights.steps, weights.turned, V, step, plane, C, b, floor,
-            target.flat, _image(target), _count(target), _tiles(target),
-            room("U", 36 * U_plane), U_plane, room("M", 36 * M_plane), M_plane, _stage(),
-        )  # fmt: skip
-
-    share(len(firsts), work)
-
-
-def _correlate_few(source: Part, errors: Part, pad: Pair, dW: Any) -> None:
-    C, K = source.channels, errors.channels
-    V, step, V_plane = _all_inputs(source, errors, pad, in_panels=True)
-    P_plane, D_plane = _count(errors) * FEW_OUTPUTS + SKEW, FEW_OUTPUTS * step + SKEW
-
-    def work(item: int) -> None:
-        k = item * FEW_OUTPUTS
-        some = Part(errors.x, errors.first + k, min(FEW_OUTPUTS, K - k))
-        kernels.correlate_outputs(
-            V, V_plane, C, some.flat, _image(some), _count(some), _tiles(some), room("U", 36 * P_plane), P_plane,
-            room("M", 36 * D_plane), D_plane, _stage(), dW, k * C * 9,
-        )  # fmt: skip
-
-    share(math.ceil(K / FEW_OUTPUTS), work)

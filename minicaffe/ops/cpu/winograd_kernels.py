@@ -1,150 +1,236 @@
-"""Winograd's convolution F(4x4, 3x3) in kernels: between its transforms, 36 matrix products over a block of tiles.
+"""Kernels of Winograd's convolution F(4x4, 3x3): transforms of many tiles and LANES channels at a time.
 
-Arrays of 36 planes lie in working memory: V, the transformed inputs; U, the weights; M = V U, the products; P, the
-errors; D = P' V, the gradients. Two ways to go about it: with many tiles, U or D is whole and stays, and a thread takes
-some tiles from image to image; with few tiles, V is whole and stays, and a thread takes some outputs.
+Vectors hold neighbouring channels, so that tiles of any number make full use of them; images are transposed on their
+way in and out. Tiles are numbered through rows, columns and images; `tiles` are those down and across an image.
+`image` is how an image lies in memory: channels, height, width, (padding,) where the first begins, how far apart they
+are. Transformed values lie in 36 planes. A `stage` is working memory of a thread.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
+import numpy as np
 
-from minicaffe.ops.cpu.gemm import ROWS, multiply_three, multiply_two, padded, panel
-from minicaffe.ops.cpu.kernel import kernel
-from minicaffe.ops.cpu.vector import LANES
-from minicaffe.ops.cpu.winograd_transforms import (
-    transform_errors,
-    transform_gradient,
-    transform_inputs,
-    transform_outputs,
-    transform_weights,
+from minicaffe.ops.cpu.gemm import padded, panel
+from minicaffe.ops.cpu.kernel import called, kernel
+from minicaffe.ops.cpu.vector import LANES, along, transpose
+from minicaffe.ops.cpu.winograd_points import (
+    error_side,
+    finished_output,
+    gradient_side,
+    input_side,
+    output_side,
+    weight_side,
 )
 
-DEPTH = 128
-"""Input channels whose weights are transformed together when there are few tiles."""
+SEGMENT = 24
+"""At most so many neighbouring tiles of a row are transformed together: a stage fits a first-level cache."""
+STAGE = (6 * (4 * SEGMENT + 2) + LANES) * LANES
+"""Numbers in a stage, [row][column][LANES channels]; a vector too many at its end for every lane."""
 
-_plain = numba.njit(error_model="numpy")
-_padded = _plain(padded)
-
-
-@_plain
-def _products(
-    tiles: Any, V: Any, left: Any, V_step: Any, U: Any, right: Any, width: Any, M: Any, to: Any, M_step: Any,
-    depth: Any, add: Any,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Multiply tiles of one plane with one panel of weights."""
-    for t in range(0, tiles, ROWS):
-        if width == 3:
-            multiply_three(V, left + t * V_step, V_step, 1, U, right, 3 * LANES, M, to + t * M_step, M_step, depth, add)
-        else:
-            multiply_two(V, left + t * V_step, V_step, 1, U, right, 2 * LANES, M, to + t * M_step, M_step, depth, add)
+_input = along(input_side, 6)
+_output = along(output_side, 6)
+_finished = along(finished_output, 8)
+_error = along(error_side, 4)
+_weight = along(weight_side, 3)
+_gradient = along(gradient_side, 6)
+_padded, _panel = called(padded), called(panel)
 
 
-@_plain
-def _outputs(
-    lo: Any, hi: Any, vector: Any, width: Any, M: Any, step: Any, plane: Any, stage: Any, b: Any, floor: Any, y: Any,
-    result: Any, tiles: Any,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Transform the products M of one panel of outputs, the one that begins at `vector`."""
-    for v in range(vector, min(vector + width, -(-result[0] // LANES))):
-        at = (v - vector) * LANES
-        transform_outputs(lo, hi, M, at, step, plane, stage, b, floor, y, result, tiles, v * LANES)
+# -- between images and stages ----------------------------------------------------------------------------------------
 
 
-@_plain
-def _sums(
-    K: Any, C: Any, tiles: Any, room: Any, P: Any, P_plane: Any, V: Any, V_plane: Any, D: Any, at: Any, D_plane: Any,
-    add: Any,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Multiply the errors of K outputs with the inputs of C channels: P [K/LANES][room][LANES], V in panels."""
-    step = _padded(C)
-    for p in range(36):
-        v = 0
-        while v < step // LANES:
-            width = panel(step // LANES, v)[1]
-            right = p * V_plane + v * LANES * room
-            for k in range(0, K, ROWS):
-                left, to = p * P_plane + k // LANES * LANES * room + k % LANES, at + p * D_plane + k * step + v * LANES
-                if width == 3:
-                    multiply_three(P, left, 1, LANES, V, right, 3 * LANES, D, to, step, tiles, add)
-                else:
-                    multiply_two(P, left, 1, LANES, V, right, 2 * LANES, D, to, step, tiles, add)
-            v += width
-
-
-@_plain
-def _panels(
-    lo: Any, hi: Any, channel: Any, x: Any, image: Any, tiles: Any, stage: Any, V: Any, room: Any, plane: Any
+@called
+def _gather(
+    x: Any, at: Any, size: Any, top: Any, left: Any, channels: Any, rows: Any, columns: Any, stage: Any
 ) -> None:  # pragma: no cover - compiled
-    """Transform LANES channels of the tiles lo..hi to panels: [panel][tile][vectors of the panel]."""
-    first, width = panel(_padded(image[0]) // LANES, channel // LANES)
-    to = first * LANES * room + channel - first * LANES
-    transform_inputs(lo, hi, x, image, tiles, channel, stage, V, to, width * LANES, plane)
+    """Read rows and columns of some channels, the first of which begins at `at`; outside the image they are zero."""
+    H, W = size
+    lo = min(max(-left, 0), columns)
+    hi = max(min(columns, W - left), lo)
+    for r in range(rows):
+        row, to = top + r, r * columns * LANES
+        if row < 0 or row >= H:
+            stage[to : to + columns * LANES] = 0
+            continue
+        source = at + row * W + left
+        for j in range(lo, hi, LANES):
+            # The last square overlaps the one before; that of a narrow image reads what comes next in memory, if any.
+            start = max(min(j, hi - LANES), lo)
+            if channels == LANES and source + start + (LANES - 1) * H * W + LANES <= len(x):
+                transpose(x, source + start, H * W, stage, to + start * LANES, LANES)
+                continue
+            for c in range(channels):
+                for i in range(start, min(start + LANES, hi)):
+                    stage[np.uintp(to + i * LANES + c)] = x[np.uintp(source + c * H * W + i)]
+        stage[to : to + lo * LANES] = 0
+        stage[to + hi * LANES : to + columns * LANES] = 0
 
 
-# -- many tiles -------------------------------------------------------------------------------------------------------
+@called
+def _scatter(
+    stage: Any, columns: Any, y: Any, at: Any, size: Any, top: Any, left: Any, channels: Any, corner: Any
+) -> None:  # pragma: no cover - compiled
+    """Write four rows of a stage to some channels, the first of which begins at `at`, as far as the image goes."""
+    h, w = size
+    width = min(columns, w - left)
+    for r in range(min(4, h - top)):
+        to, source = at + (top + r) * w + left, r * columns * LANES
+        for j in range(0, width, LANES):
+            start = max(min(j, width - LANES), 0)
+            if channels == LANES and width >= LANES:
+                transpose(stage, source + start * LANES, LANES, y, to + start, h * w)
+                continue
+            transpose(stage, source + start * LANES, LANES, corner, 0, LANES)
+            for c in range(channels):
+                for i in range(min(width, LANES)):
+                    y[np.uintp(to + start + c * h * w + i)] = corner[np.uintp(c * LANES + i)]
+
+
+# -- the transforms of a block of tiles -------------------------------------------------------------------------------
+
+
+@called
+def _place(tile: Any, hi: Any, tiles: Any) -> Any:  # pragma: no cover - compiled
+    """Return image, row and column of a tile, and the tiles of its segment: it and those that follow before `hi`."""
+    down, across = tiles
+    column = tile % across
+    run = min(hi - tile, across - column)
+    return tile // across // down, tile // across % down, column, -(-run // -(-run // SEGMENT))
 
 
 @kernel
-def all_weights(
-    lo: int, hi: int, W: Any, depth_step: int, lane_step: int, outputs: int, turned: bool, stage: Any,
-    U: Any, depth: int, plane: int,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Transform weights to the panels U; lo..hi counts vectors of outputs and, within each, `depth` input channels.
+def transform_inputs(
+    lo: int,
+    hi: int,
+    channels: Any,
+    x: Any,
+    image: Any,
+    tiles: Any,
+    stage: Any,
+    V: Any,
+    room: int,
+    step: int,
+    plane: int,
+) -> None:  # pragma: no cover - compiled
+    """Transform these channels (first and end) of the tiles lo..hi.
 
-    The weights between input channel i and output o begin at i*depth_step + o*lane_step.
+    V holds either panels of channels with room for `room` tiles, or a row of channels for each tile, `step` apart.
     """
-    vectors = _padded(outputs) // LANES
+    C, H, W, pad_h, pad_w, start, stride = image
+    for channel in range(channels[0], channels[1], LANES):
+        to, across = channel, step
+        if room:
+            first, width = _panel(_padded(C) // LANES, channel // LANES)
+            to, across = first * LANES * (room - 1) + channel, width * LANES
+        tile = lo
+        while tile < hi:
+            n, i, j, count = _place(tile, hi, tiles)
+            columns, at = 4 * count + 2, start + n * stride + channel * H * W
+            _gather(x, at, (H, W), 4 * i - pad_h, 4 * j - pad_w, min(LANES, C - channel), 6, columns, stage)
+            for c in range(columns):
+                _input(stage, c * LANES, columns * LANES, stage, c * LANES, columns * LANES)
+            for t in range(count):
+                for r in range(6):
+                    place = to + (tile - lo + t) * across + 6 * r * plane
+                    _input(stage, (r * columns + 4 * t) * LANES, LANES, V, place, plane)
+            tile += count
+
+
+@kernel
+def transform_errors(
+    lo: int, hi: int, channels: Any, dy: Any, image: Any, tiles: Any, stage: Any, P: Any, room: int, plane: int
+) -> None:  # pragma: no cover - compiled
+    """Transform the errors of the tiles lo..hi to strips P [channel/LANES][room][LANES]."""
+    K, h, w, start, stride = image
+    stage, tall = stage[:STAGE], stage[STAGE:]
+    for channel in range(channels[0], channels[1], LANES):
+        tile = lo
+        while tile < hi:
+            n, i, j, count = _place(tile, hi, tiles)
+            columns, at = 4 * count, start + n * stride + channel * h * w
+            _gather(dy, at, (h, w), 4 * i, 4 * j, min(LANES, K - channel), 4, columns, stage)
+            for c in range(columns):
+                _error(stage, c * LANES, columns * LANES, tall, c * LANES, columns * LANES)
+            for t in range(count):
+                for r in range(6):
+                    place = channel * room + (tile - lo + t) * LANES + 6 * r * plane
+                    _error(tall, (r * columns + 4 * t) * LANES, LANES, P, place, plane)
+            tile += count
+
+
+@kernel
+def transform_outputs(
+    lo: int, hi: int, channels: Any, M: Any, step: int, plane: int, stage: Any, b: Any, floor: Any, y: Any,
+    image: Any, tiles: Any,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
+    """Transform the products of these channels: M [plane][tile][channel], rows `step` apart, from the first channel on.
+
+    Add b (maybe empty), raise them to `floor`, write them to y.
+    """
+    K, h, w, start, stride = image
+    stage, between = stage[:STAGE], stage[STAGE:]
+    corner = between[32 * LANES :]
+    for channel in range(channels[0], channels[1], LANES):
+        for r in range(4):
+            for c in range(LANES):
+                between[(8 * r + 6) * LANES + c] = b[channel + c] if channel + c < len(b) else 0
+                between[(8 * r + 7) * LANES + c] = floor
+        tile = lo
+        while tile < hi:
+            n, i, j, count = _place(tile, hi, tiles)
+            columns = 4 * count
+            for t in range(count):
+                source = channel - channels[0] + (tile - lo + t) * step
+                for c in range(6):
+                    _output(M, source + c * plane, 6 * plane, between, c * LANES, 8 * LANES)
+                for r in range(4):
+                    _finished(between, 8 * r * LANES, LANES, stage, (r * columns + 4 * t) * LANES, LANES)
+            to = start + n * stride + channel * h * w
+            _scatter(stage, columns, y, to, (h, w), 4 * i, 4 * j, min(LANES, K - channel), corner)
+            tile += count
+
+
+# -- the transforms of weights ----------------------------------------------------------------------------------------
+
+
+@kernel
+def transform_weights(
+    lo: int, hi: int, W: Any, steps: Any, outputs: int, turned: bool, stage: Any, U: Any, depth: int, plane: int
+) -> None:  # pragma: no cover - compiled
+    """Transform weights to panels of outputs; lo..hi counts vectors of outputs and, within each, `depth` channels.
+
+    The weights between channel i and output o begin at i*steps[0] + o*steps[1]; `turned`: they are read backwards.
+    """
+    half, (depth_step, lane_step) = max(LANES, 9) * LANES, steps
     for item in range(lo, hi):
         v, i = item // depth, item % depth
-        first, width = panel(vectors, v)
+        first, width = _panel(_padded(outputs) // LANES, v)
         at, to = i * depth_step + v * LANES * lane_step, (first * depth + i * width + v - first) * LANES
         lanes = max(min(outputs - v * LANES, LANES), 0)
-        transform_weights(W, at, lanes, lane_step, turned, stage, U, to, plane)
+        for tap in range(0, 9, LANES):
+            # Nine in rows of sixteen: the rest is read from what comes next in memory, if there is any.
+            start = min(tap, max(9 - LANES, 0))
+            if lanes == LANES and at + start + (LANES - 1) * lane_step + LANES <= len(W):
+                transpose(W, at + start, lane_step, stage, start * LANES, LANES)
+            else:
+                for o in range(LANES):
+                    for k in range(start, min(start + LANES, 9)):
+                        stage[k * LANES + o] = W[at + o * lane_step + k] if o < lanes else 0
+        for c in range(3):
+            begin, step = (8 - c, -3) if turned else (c, 3)
+            _weight(stage, begin * LANES, step * LANES, stage, half + c * LANES, 3 * LANES)
+        for r in range(6):
+            _weight(stage, half + 3 * r * LANES, LANES, U, to + 6 * r * plane, plane)
 
 
 @kernel
-def convolve_tiles(
-    lo: int, hi: int, x: Any, image: Any, U: Any, U_plane: int, b: Any, floor: float, y: Any, result: Any, tiles: Any,
-    V: Any, V_step: int, V_plane: int, M: Any, M_plane: int, stage: Any,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Compute the tiles lo..hi with the transformed weights U, one panel of outputs after the other."""
-    C, K = image[0], result[0]
-    for channel in range(0, C, LANES):
-        transform_inputs(lo, hi, x, image, tiles, channel, stage, V, channel, V_step, V_plane)
-    vectors, v = _padded(K) // LANES, 0
-    while v < vectors:
-        width = panel(vectors, v)[1]
-        for p in range(36):
-            right = p * U_plane + v * LANES * C
-            _products(hi - lo, V, p * V_plane, V_step, U, right, width, M, p * M_plane, 3 * LANES, C, False)
-        _outputs(lo, hi, v, width, M, 3 * LANES, M_plane, stage, b, floor, y, result, tiles)
-        v += width
-
-
-@kernel
-def correlate_tiles(
-    lo: int, hi: int, x: Any, image: Any, dy: Any, result: Any, tiles: Any, room: int,
-    V: Any, V_plane: int, P: Any, P_plane: int, D: Any, at: int, D_plane: int, stage: Any,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Sum the products of the tiles lo..hi, `room` of them at a time, into D [output][input channel]."""
-    C, K = image[0], result[0]
-    for start in range(lo, hi, room):
-        stop = min(start + room, hi)
-        for channel in range(0, C, LANES):
-            _panels(start, stop, channel, x, image, tiles, stage, V, room, V_plane)
-        for channel in range(0, K, LANES):
-            transform_errors(start, stop, dy, result, tiles, channel, stage, P, channel * room, LANES, P_plane)
-        _sums(K, C, stop - start, room, P, P_plane, V, V_plane, D, at, D_plane, start > lo)
-
-
-@kernel
-def all_gradients(
+def transform_gradient(
     lo: int, hi: int, D: Any, parts: int, part: int, plane: int, stage: Any, dW: Any, C: int
 ) -> None:  # pragma: no cover - compiled
-    """Add up the `parts` of D for the outputs lo..hi, transform them, and add them to dW [K, C, 3, 3]."""
+    """Add up the `parts` of the sums D [plane][output][channel] of outputs lo..hi; add their transform to dW."""
+    half = 18 * LANES
     for k in range(lo, hi):
         for channel in range(0, C, LANES):
             at = k * _padded(C) + channel
@@ -152,58 +238,11 @@ def all_gradients(
                 for p in range(36):
                     for c in range(at + p * plane, at + p * plane + LANES):
                         D[c] += D[c + s * part]
-            transform_gradient(D, at, plane, min(LANES, C - channel), stage, dW, (k * C + channel) * 9)
-
-
-# -- few tiles --------------------------------------------------------------------------------------------------------
-
-
-@kernel
-def all_inputs(
-    lo: int, hi: int, x: Any, image: Any, tiles: Any, V: Any, room: int, step: int, plane: int, in_panels: bool,
-    stage: Any,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Transform the vectors lo..hi of channels of all tiles: to rows `step` apart, or to panels."""
-    for channel in range(lo * LANES, hi * LANES, LANES):
-        if in_panels:
-            _panels(0, room, channel, x, image, tiles, stage, V, room, plane)
-        else:
-            transform_inputs(0, room, x, image, tiles, channel, stage, V, channel, step, plane)
-
-
-@kernel
-def convolve_outputs(
-    vector: int, W: Any, depth_step: int, lane_step: int, turned: bool, V: Any, step: int, plane: int, C: int,
-    b: Any, floor: float, y: Any, result: Any, count: int, tiles: Any, U: Any, U_plane: int, M: Any, M_plane: int,
-    stage: Any,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Compute the outputs of all `count` tiles for the panel of outputs that begins at `vector`."""
-    K = result[0]
-    width = panel(_padded(K) // LANES, vector)[1]
-    for start in range(0, C, DEPTH):
-        stop = min(start + DEPTH, C)
-        for v in range(vector, vector + width):
-            lanes = max(min(K - v * LANES, LANES), 0)
-            for i in range(start, stop):
-                at, to = i * depth_step + v * LANES * lane_step, ((i - start) * width + v - vector) * LANES
-                transform_weights(W, at, lanes, lane_step, turned, stage, U, to, U_plane)
-        for p in range(36):
-            left, right, to = p * plane + start, p * U_plane, p * M_plane
-            _products(count, V, left, step, U, right, width, M, to, 3 * LANES, stop - start, start > 0)
-    _outputs(0, count, vector, width, M, 3 * LANES, M_plane, stage, b, floor, y, result, tiles)
-
-
-@kernel
-def correlate_outputs(
-    V: Any, V_plane: int, C: int, dy: Any, result: Any, count: int, tiles: Any, P: Any, P_plane: int,
-    D: Any, D_plane: int, stage: Any, dW: Any, at: int,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Add the gradient of the weights of some outputs to dW, where they begin at `at`."""
-    K = result[0]
-    for channel in range(0, K, LANES):
-        transform_errors(0, count, dy, result, tiles, channel, stage, P, channel * count, LANES, P_plane)
-    _sums(K, C, count, count, P, P_plane, V, V_plane, D, 0, D_plane, False)
-    for k in range(K):
-        for channel in range(0, C, LANES):
-            source, to = k * _padded(C) + channel, at + (k * C + channel) * 9
-            transform_gradient(D, source, D_plane, min(LANES, C - channel), stage, dW, to)
+            for j in range(6):
+                _gradient(D, at + j * plane, 6 * plane, stage, j * LANES, 6 * LANES)
+            for r in range(3):
+                _gradient(stage, 6 * r * LANES, LANES, stage, half + 3 * r * LANES, LANES)
+            to = (k * C + channel) * 9
+            for c in range(min(LANES, C - channel)):
+                for tap in range(9):
+                    dW[np.uintp(to + 9 * c + tap)] += stage[np.uintp(half + tap * LANES + c)]
