@@ -14,7 +14,17 @@ import numpy as np
 from minicaffe import fillers
 from minicaffe.blob import Blob, Memory
 from minicaffe.errors import Error, LayerError, NetError, describe
-from minicaffe.graph import BackwardPlan, Graph, LayerNeeds, Parameter, ParameterSlot, plan_backward, resolve_sharing
+from minicaffe.graph import (
+    BackwardPlan,
+    Fusion,
+    Graph,
+    LayerNeeds,
+    Parameter,
+    ParameterSlot,
+    find_fusions,
+    plan_backward,
+    resolve_sharing,
+)  # fmt: skip
 from minicaffe.graph.sharing import param_spec
 from minicaffe.graph.splits import is_copy
 from minicaffe.layer import Count, Layer, Setting, layer_class
@@ -62,6 +72,12 @@ class Step:
             return 0.0
         self.seed_losses()
         return sum(float(np.vdot(blob.array, blob.diff_array)) for blob, _ in self.losses)
+
+    def forward_with(self, followers: Sequence[Step]) -> None:
+        """As `forward`, and with it what `followers` do to the top in place; there are no losses among them."""
+        for step in (self, *followers):
+            step.call("reshape", step.bottom, step.top)
+        self.call("forward_with", [step.layer for step in followers], self.bottom, self.top)
 
     def backward(self) -> None:
         self.call("backward", self.top, self.propagate_down, self.bottom)
@@ -220,6 +236,17 @@ def plan(steps: Sequence[Step], force_backward: bool) -> BackwardPlan:
         step.propagate_down = bottoms
         step.layer.param_propagate_down = params if runs else [False] * len(params)
     return decided
+
+
+def fuse(steps: Sequence[Step]) -> list[Fusion]:
+    """Find the layers that can run as one."""
+
+    def absorbs(first: int, last: int, following: int) -> bool:
+        group = steps[first : following + 1]
+        return not any(step.losses for step in group) and group[0].layer.absorbs([step.layer for step in group[1:]])
+
+    names = [[[blob.name for blob in blobs] for blobs in (step.bottom, step.top)] for step in steps]
+    return find_fusions([bottoms for bottoms, _ in names], [tops for _, tops in names], absorbs)
 
 
 def may_force(layer: Layer, index: int, count: int) -> bool:

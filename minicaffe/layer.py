@@ -97,6 +97,14 @@ class Layer:
         """Compute the diffs of the bottoms i with `propagate_down[i]`, and add to those of the parameters."""
         self.no_gradient(propagate_down)
 
+    def absorbs(self, followers: Sequence[Layer]) -> bool:
+        """Whether `forward_with` can do the work of these layers, each in place on the only top, in their order."""
+        return False
+
+    def forward_with(self, followers: Sequence[Any], bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Compute what this layer and then `followers` do to the top, in one pass; only called if it `absorbs` them."""
+        raise NotImplementedError(f"{type(self).__name__} absorbs no other layer")
+
     # -- what a layer may call ----------------------------------------------------------------------------------------
 
     def add_param(self, shape: Sequence[int], filler: Any = None) -> Blob:

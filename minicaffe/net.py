@@ -98,6 +98,7 @@ class Net:
         self.steps, self._blobs = assembly.build_steps(self.graph, self.setting)
         slots, parameters = assembly.share_parameters(self.steps)
         self.plan = assembly.plan(self.steps, definition.force_backward)
+        self.fusions = {fusion.first: fusion.last for fusion in assembly.fuse(self.steps)}
         self.learnable = assembly.learnable_params(self.steps, slots, parameters)
         borrowed = self._borrow(share)
         own = [param for param in self.learnable if (param.layer, param.index) not in borrowed]
@@ -168,14 +169,33 @@ class Net:
         """Run layers `first` to `last` (default all), each reshaped first; return the weighted sum of their losses."""
         if not self._warned_dead:
             self._warn_dead()
-        loss = 0.0
-        for i in range(first, len(self.steps) if last is None else last + 1):
-            self._call("before_forward", i)
-            loss += self.steps[i].forward()
-            if self.debug_info:
-                debug.log_forward(self, i)
-            self._call("after_forward", i)
+        loss, i = 0.0, first
+        last = len(self.steps) - 1 if last is None else last
+        while i <= last:
+            end = self.group_end(i, last)
+            if end > i:
+                self.steps[i].forward_with(self.steps[i + 1 : end + 1])
+            else:
+                loss += self._forward_one(i)
+            i = end + 1
         return loss
+
+    def _forward_one(self, i: int) -> float:
+        self._call("before_forward", i)
+        loss = self.steps[i].forward()
+        if self.debug_info:
+            debug.log_forward(self, i)
+        self._call("after_forward", i)
+        return loss
+
+    def group_end(self, i: int, last: int) -> int:
+        """Return the last layer, not beyond `last`, that layer `i` does the work of; `i` where it runs alone.
+
+        Where someone looks at every layer, with a callback or `debug_info`, each of them does.
+        """
+        end = self.fusions.get(i, i)
+        watched = self.debug_info or self._callbacks["before_forward"] or self._callbacks["after_forward"]
+        return i if watched or end > last else end
 
     def run_backward(self, first: int | None = None, last: int = 0) -> None:
         """Run the layers that need it backward, from `first` (default the last layer) down to `last`."""

@@ -30,6 +30,8 @@ import numpy as np
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
 from minicaffe.layers.fork_fields import refuse
+from minicaffe.layers.relu import ReLU, only_relu
+from minicaffe.layers.scale import Scale
 from minicaffe.phase import TEST
 
 
@@ -90,6 +92,29 @@ class BatchNorm(Layer):
         x, y = bottom[0].array.reshape(self.frame), top[0].array.reshape(self.frame)
         mean = self.statistics(x)
         self.ops.normalise(x, mean, self.factor, None, None, y, None if self.use_global else self.kept(y))
+
+    def absorbs(self, followers: Sequence[Layer]) -> bool:
+        scale, *others = followers
+        if not isinstance(scale, Scale):
+            return only_relu(followers)
+        return (
+            len(scale.blobs) > scale.param.scale_param.bias_term
+            and scale.frame == self.frame
+            and (not others or only_relu(others))
+        )
+
+    def forward_with(self, followers: Sequence[Layer], bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Normalise, scale and rectify. The Scale layer's x is y here: one copy of it serves both in backward."""
+        x, y = bottom[0].array.reshape(self.frame), top[0].array.reshape(self.frame)
+        mean = self.statistics(x)
+        scale = next((layer for layer in followers if isinstance(layer, Scale)), None)
+        rectify = isinstance(followers[-1], ReLU)
+        keeps = not self.use_global or (scale is not None and scale.reads_x(top))
+        kept = self.kept(y) if keeps else None
+        gain, bias = (None, None) if scale is None else (scale.gain(top), scale.bias)
+        if scale is not None:
+            scale.kept_x = kept
+        self.ops.normalise(x, mean, self.factor, gain, bias, y, kept, rectify)
 
     def kept(self, y: np.ndarray) -> np.ndarray:
         """Return memory for a copy of y."""

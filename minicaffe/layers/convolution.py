@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
 from minicaffe.layers.channels import channel_sum
 from minicaffe.layers.conv_geometry import Ints, read_geometry
+from minicaffe.layers.relu import only_relu
 
 
 @register("Convolution", v1="CONVOLUTION")
@@ -66,10 +68,21 @@ class Convolution(Layer):
             blob.reshape(*shape[:axis], self.outputs, *sizes)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self.forward_with((), bottom, top)
+
+    def absorbs(self, followers: Sequence[Layer]) -> bool:
+        plain = type(self).apply is Convolution.apply
+        return plain and only_relu(followers) and "relu" in signature(self.ops.conv).parameters
+
+    def forward_with(self, followers: Sequence[Layer], bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         W = self.blobs[0].array
         b = self.blobs[1].array if len(self.blobs) > 1 else None
         for x, y in zip(bottom, top, strict=True):
-            self.apply(self.geometry.framed(x.array), W, b, self.geometry.framed(y.array))
+            x_framed, y_framed = self.geometry.framed(x.array), self.geometry.framed(y.array)
+            if followers:
+                self.ops.conv(x_framed, W, b, *self.passing, y_framed, True)
+            else:
+                self.apply(x_framed, W, b, y_framed)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         W = self.blobs[0]

@@ -23,6 +23,7 @@ import numpy as np
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
 from minicaffe.layers.elementwise import keep
+from minicaffe.layers.relu import only_relu
 from minicaffe.proto import schema
 
 
@@ -60,6 +61,13 @@ class Eltwise(Layer):
         self.kept_x0 = keep(bottom[0].array, self.kept_x0) if in_place and self.operation == "prod" else None
         with np.errstate(all="ignore"):
             getattr(self, self.operation)([blob.array for blob in bottom], top[0].array)
+
+    def absorbs(self, followers: Sequence[Layer]) -> bool:
+        return self.operation == "sum" and only_relu(followers)
+
+    def forward_with(self, followers: Sequence[Layer], bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        with np.errstate(all="ignore"):
+            self.ops.weighted_sum([blob.array for blob in bottom], self.coeff, top[0].array, True)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         xs = [blob.array for blob in bottom]

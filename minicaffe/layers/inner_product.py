@@ -19,6 +19,7 @@ from typing import Any
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
 from minicaffe.layers.fork_fields import refuse
+from minicaffe.layers.relu import only_relu
 
 
 @register("InnerProduct", v1="INNER_PRODUCT")
@@ -55,8 +56,14 @@ class InnerProduct(Layer):
         return W.T if self.param.inner_product_param.transpose else W
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self.forward_with((), bottom, top)
+
+    def absorbs(self, followers: Sequence[Layer]) -> bool:
+        return only_relu(followers)
+
+    def forward_with(self, followers: Sequence[Layer], bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         x, y = bottom[0].array.reshape(self.rows, self.inputs), top[0].array.reshape(self.rows, self.outputs)
-        self.ops.matmul(x, self.W.T, y, self.blobs[1].array if len(self.blobs) > 1 else None)
+        self.ops.matmul(x, self.W.T, y, self.blobs[1].array if len(self.blobs) > 1 else None, bool(followers))
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         x, dy = bottom[0].array.reshape(self.rows, self.inputs), top[0].diff_array.reshape(self.rows, self.outputs)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minicaffe.blob import Blob
-from minicaffe.layer import register
+from minicaffe.layer import Layer, register
 from minicaffe.layers.elementwise import Elementwise
 
 
@@ -27,11 +27,21 @@ class ReLU(Elementwise):
         self.slope: float = self.param.relu_param.negative_slope
         self.reads_x = self.slope < 0
 
+    @property
+    def plain(self) -> bool:
+        """Whether y is simply 0 below 0: what other layers can do on their way."""
+        return self.slope == 0
+
     def function(self, x: np.ndarray, y: np.ndarray) -> None:
         self.ops.rectify(x, self.slope, y)
 
     def gradient(self, x: np.ndarray, y: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> None:
         self.ops.rectify_backward(x if self.reads_x else y, dy, self.slope, dx)
+
+
+def only_relu(followers: Sequence[Layer]) -> bool:
+    """Whether these layers are one ReLU without a slope."""
+    return len(followers) == 1 and isinstance(followers[0], ReLU) and followers[0].plain
 
 
 def rectifier_slope(x: np.ndarray, a: np.ndarray) -> np.ndarray:

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from minicaffe.blob import Blob
-from minicaffe.layer import register
+from minicaffe.layer import Layer, register
 from minicaffe.layers.broadcast import Broadcast
+from minicaffe.layers.relu import only_relu
 from minicaffe.proto import schema
 
 
@@ -53,11 +54,18 @@ class Scale(Broadcast):
         return bottom[1] if len(bottom) > 1 else self.blobs[0]
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self.forward_with((), bottom, top)
+
+    def absorbs(self, followers: Sequence[Layer]) -> bool:
+        return only_relu(followers)
+
+    def forward_with(self, followers: Sequence[Layer], bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         overwritten = self.reads_x(bottom) and top[0].shares_data_with(bottom[0])
         x = self.framed(bottom[0].array)
         kept = self.kept(x) if overwritten else None
         self.kept_x = kept
-        self.ops.normalise(x, None, None, self.gain(bottom), self.bias, self.framed(top[0].array), kept)
+        y = self.framed(top[0].array)
+        self.ops.normalise(x, None, None, self.gain(bottom), self.bias, y, kept, bool(followers))
 
     def reads_x(self, bottom: Sequence[Blob]) -> bool:
         """Whether backward reads x."""
