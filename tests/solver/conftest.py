@@ -75,11 +75,12 @@ def make(folder: Path) -> Iterator[Make]:
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """`lines()`: the messages logged at INFO and above since the last call."""
+    """`lines()`: the messages logged at INFO and above since the last call; not those of kernels, compiled or found."""
     caplog.set_level(logging.INFO, logger="minicaffe")
 
     def take() -> list[str]:
         messages = [record.getMessage() for record in caplog.records]
+        messages = [message for message in messages if not message.startswith("compiling kernels")]
         caplog.clear()
         return messages
 
