@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +111,26 @@ def test_hdf5_of_other_number_types_and_without_axes(tmp_path: Path) -> None:
     assert n.params["a"][0].data.ravel().tolist() == list(range(9))
     assert n.params["a"][1].data.tolist() == [1, 2, 0.5]
     assert n.params["s"][0].data == 3.5
+
+
+def peak_of(run: Callable[..., Any], *arguments: Any) -> int:
+    """Bytes that Python and NumPy hold at most while `run` runs, beside what there was before."""
+    run(*arguments)  # what is made once, such as imports, does not count
+    tracemalloc.start()
+    run(*arguments)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.parametrize("suffix", [".caffemodel", ".caffemodel.h5"])
+def test_neither_saving_nor_loading_holds_a_copy_of_a_large_blob(suffix: str, tmp_path: Path) -> None:
+    n = net(ip("a", "x", "y", outputs=1 << 20))
+    save = n.save_hdf5 if suffix.endswith("h5") else n.save
+    blob = n.params["a"][0].data.nbytes
+    assert blob == 12 << 20
+    assert peak_of(save, tmp_path / f"n{suffix}") < blob / 8
+    assert peak_of(n.copy_from, tmp_path / f"n{suffix}") < blob / 8
 
 
 def test_the_report_names_everything(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
