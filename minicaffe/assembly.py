@@ -61,17 +61,20 @@ class Step:
             if f"layer {self.param.name!r}" in str(error):
                 raise
             raise type(error)(f"{describe(self.param)}: {error}") from error
+        except MemoryError:
+            raise  # the net says who holds it
         except Exception as error:
             raise LayerError(self._complaint(method, error)) from error
 
     def forward(self) -> float:
-        """Reshape, compute the tops, return this layer's share of the loss."""
+        """Reshape, compute the tops, return this layer's share of the loss (on a GPU, where it still lies there)."""
         self.call("reshape", self.bottom, self.top)
         self.call("forward", self.bottom, self.top)
         if not self.losses:
             return 0.0
         self.seed_losses()
-        return sum(float(np.vdot(blob.array, blob.diff_array)) for blob, _ in self.losses)
+        ops = self.layer.ops
+        return sum(ops.number(ops.xp.vdot(blob.array, blob.diff_array)) for blob, _ in self.losses)
 
     def forward_with(self, followers: Sequence[Step]) -> None:
         """As `forward`, and with it what `followers` do to the top in place; there are no losses among them."""
@@ -131,7 +134,7 @@ def tops_made(param: Any) -> int:
 
 def build_steps(graph: Graph, setting: Setting) -> tuple[list[Step], list[Blob]]:
     """Create, set up and shape every layer in order. Returns the steps and the blobs by id."""
-    blobs = [Blob((), setting.dtype, name) for name in graph.blob_names]
+    blobs = [Blob((), setting.dtype, name, setting.ops.xp) for name in graph.blob_names]
     steps = []
     for node in graph.nodes:
         bottom = [blobs[i] for i in node.bottoms]
@@ -277,7 +280,7 @@ def learnable_params(
     return result
 
 
-def allocate(params: Sequence[LearnableParam], dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+def allocate(params: Sequence[LearnableParam], dtype: Any, xp: Any = np) -> tuple[Any, Any]:
     """Lay the parameters out in two flat buffers, data and diff, and bind their blobs to windows of them.
 
     The trained ones come first, in net order; the diff buffer ends with them. Both buffers are zero and take memory
@@ -290,7 +293,7 @@ def allocate(params: Sequence[LearnableParam], dtype: Any) -> tuple[np.ndarray, 
         position += -(-param.blob.count // ALIGNMENT) * ALIGNMENT
         if param.trained:
             diff_size = position
-    data, diff = np.zeros(position, dtype), np.zeros(diff_size, dtype)
+    data, diff = xp.zeros(position, dtype), xp.zeros(diff_size, dtype)
     for param in params:
         param.blob.bind(data[param.window], diff[param.window] if param.trained else None)
     return data, diff
@@ -330,7 +333,8 @@ def fill_parameters(
             continue
         blob = step.layer.blobs[slot.index]
         if len(step.param.blobs) > slot.index:
-            blob.array[...] = wire_format.blob_to_array(step.param.blobs[slot.index]).reshape(blob.shape)
+            with blob.edited() as values:
+                values[...] = wire_format.blob_to_array(step.param.blobs[slot.index]).reshape(blob.shape)
             continue
         filler = step.layer.fillers.get(slot.index)
         if filler is None or (filler.type == "constant" and filler.value == 0):

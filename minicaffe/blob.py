@@ -8,7 +8,8 @@ only when somebody first touches it, so a blob that no gradient reaches owns non
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class Memory:
     def __init__(self, capacity: int, dtype: Any):
         self.capacity = capacity
         self.dtype = dtype
-        self._flat: np.ndarray | None = None
+        self._flat: Any = None
 
     @property
     def flat(self) -> np.ndarray:
@@ -50,23 +51,26 @@ class Blob:
     """Shape, data and diff.
 
     `data` and `diff` are NumPy arrays for users and Python layers, writable and live. Layers of ours use `array` and
-    `diff_array`, the device's own arrays (on the CPU, the same objects). `name`, `label` and `producer` only serve
-    messages: a copy that an inserted Split made has the `label` and `producer` of the blob the prototxt knows.
+    `diff_array`, the device's own arrays, of the array module `xp`. On the CPU those are the same objects; on a GPU
+    `data` and `diff` are copies on the host, brought up to date whenever they are asked for, and what is written to
+    them reaches the device before it is used there (see `minicaffe.device_memory`). `name`, `label` and `producer` only
+    serve messages: a copy that an inserted Split made has the `label` and `producer` of the blob the prototxt knows.
     """
 
     __slots__ = (
         "_array", "_array_of", "_data", "_diff", "_diff_array", "_diff_array_of", "_shape", "count", "dtype", "label",
-        "name", "producer",
+        "name", "producer", "xp",
     )  # fmt: skip
 
-    def __init__(self, shape: Sequence[int] = (), dtype: Any = np.float32, name: str = ""):
+    def __init__(self, shape: Sequence[int] = (), dtype: Any = np.float32, name: str = "", xp: Any = np):
+        self.xp = xp
         self.dtype = np.dtype(dtype)
         self.name = self.label = name
         self.producer = ""
         self._shape: tuple[int, ...] = ()
         self.count = 1
-        self._data = Memory(0, self.dtype)
-        self._diff = Memory(0, self.dtype)
+        self._data = self._memory(0)
+        self._diff = self._memory(0)
         self._array: Any = None
         self._array_of: Any = None
         self._diff_array: Any = None
@@ -89,10 +93,17 @@ class Blob:
         self._shape = shape
         self.count = math.prod(shape)
         if self.count > self._data.capacity:
-            self._data = Memory(self.count, self.dtype)
+            self._data = self._memory(self.count)
         if self.count > self._diff.capacity:
-            self._diff = Memory(self.count, self.dtype)
+            self._diff = self._memory(self.count)
         self._array_of = self._diff_array_of = None
+
+    def _memory(self, capacity: int) -> Memory:
+        if self.xp is np:
+            return Memory(capacity, self.dtype)
+        from minicaffe.device_memory import DeviceMemory
+
+        return DeviceMemory(capacity, self.dtype, self.xp)
 
     def reshape_like(self, other: Blob) -> None:
         self.reshape(*other._shape)
@@ -115,7 +126,7 @@ class Blob:
     # -- arrays -------------------------------------------------------------------------------------------------------
 
     @property
-    def array(self) -> np.ndarray:
+    def array(self) -> Any:
         """The data as the device's own array."""
         flat = self._data.flat
         if self._array_of is not flat:
@@ -124,7 +135,7 @@ class Blob:
         return self._array
 
     @property
-    def diff_array(self) -> np.ndarray:
+    def diff_array(self) -> Any:
         """The diff as the device's own array; the first use gives it memory."""
         flat = self._diff.flat
         if self._diff_array_of is not flat:
@@ -132,8 +143,28 @@ class Blob:
             self._diff_array_of = flat
         return self._diff_array
 
-    data = property(lambda self: self.array, doc="The data as a live NumPy array.")
-    diff = property(lambda self: self.diff_array, doc="The diff as a live NumPy array.")
+    @property
+    def data(self) -> np.ndarray:
+        """The data as a live NumPy array."""
+        return self.array if self.xp is np else self._on_host(self._data)
+
+    @property
+    def diff(self) -> np.ndarray:
+        """The diff as a live NumPy array."""
+        return self.diff_array if self.xp is np else self._on_host(self._diff)
+
+    def _on_host(self, memory: Any) -> np.ndarray:
+        return memory.host[: self.count].reshape(self._shape)
+
+    @contextmanager
+    def edited(self) -> Iterator[np.ndarray]:
+        """Within the `with` block the data are a NumPy array to be changed; nothing of it stays on the host after."""
+        if self.xp is np:
+            yield self.array
+            return
+        values = self.array.get()
+        yield values
+        self._data.load(values.reshape(-1))  # type: ignore[attr-defined]
 
     @property
     def has_diff(self) -> bool:
@@ -170,7 +201,7 @@ class Blob:
     def shares_diff_with(self, other: Blob) -> bool:
         return self._diff is other._diff
 
-    def bind(self, data: np.ndarray | None = None, diff: np.ndarray | None = None) -> None:
+    def bind(self, data: Any = None, diff: Any = None) -> None:
         """Move data and/or diff, with everyone who shares them, into windows of a larger flat array."""
         if data is not None:
             self._data.bind(data)
@@ -184,9 +215,9 @@ class Blob:
 class BlobVec(list):
     """A layer's parameter blobs; `add_blob(*dims)` appends a zero blob, as pycaffe layers do in `setup`."""
 
-    def __init__(self, dtype: Any = np.float32):
+    def __init__(self, dtype: Any = np.float32, xp: Any = np):
         super().__init__()
-        self.dtype = dtype
+        self.dtype, self.xp = dtype, xp
 
     def add_blob(self, *dims: int) -> None:
-        self.append(Blob(dims, self.dtype))
+        self.append(Blob(dims, self.dtype, xp=self.xp))

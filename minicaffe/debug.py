@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from minicaffe.ops.arrays import as_numpy
 
 if TYPE_CHECKING:
     from minicaffe.net import Net
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("minicaffe")
 
 
-def mean_abs(x: np.ndarray) -> float:
+def mean_abs(x: Any) -> float:
+    x = as_numpy(x)
     return float(np.abs(x).sum() / x.size) if x.size else 0.0
 
 
@@ -42,8 +45,8 @@ def log_backward(net: Net, index: int) -> None:
 
 def log_totals(net: Net) -> None:
     """Log the L1 and L2 norms of all parameters and of their gradients."""
-    data = [param.blob.array for param in net.learnable]
-    diff = [param.blob.diff_array for param in net.learnable if param.blob.has_diff]
+    data = [as_numpy(param.blob.array) for param in net.learnable]
+    diff = [as_numpy(param.blob.diff_array) for param in net.learnable if param.blob.has_diff]
     l1 = [sum(float(np.abs(x).sum()) for x in arrays) for arrays in (data, diff)]
     l2 = [sum(float(np.vdot(x, x)) for x in arrays) ** 0.5 for arrays in (data, diff)]
     log.error(

@@ -46,7 +46,8 @@ def fill(blob: Blob, filler: Any, generator: np.random.Generator) -> None:
     if filler.sparse != -1 and filler.type != "gaussian":
         fail(blob, filler, f"sparse: {filler.sparse} belongs to filler type 'gaussian' only")
     try:
-        function(blob.data, filler, generator)
+        with blob.edited() as values:
+            function(values, filler, generator)
     except ValueError as error:
         fail(blob, filler, str(error))
 

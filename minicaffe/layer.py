@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from minicaffe import ops
+from minicaffe import device
 from minicaffe.blob import Blob, BlobVec
 from minicaffe.errors import NetError, describe, did_you_mean
 from minicaffe.phase import TEST, Phase
@@ -35,7 +35,7 @@ class Setting:
 
     phase: Phase = TEST
     dtype: Any = np.float32
-    ops: Any = field(default_factory=ops.default)
+    ops: Any = field(default_factory=device.ops)
     streams: Streams = field(default_factory=Streams)
     folder: Path | None = None
     rank: int = 0
@@ -72,7 +72,7 @@ class Layer:
         self.phase: Phase = self.setting.phase
         self.ops = self.setting.ops
         self.param_str = self.param_str_ = self.param.python_param.param_str
-        self.blobs: BlobVec = BlobVec(self.setting.dtype)
+        self.blobs: BlobVec = BlobVec(self.setting.dtype, self.ops.xp)
         self.fillers: dict[int, Any] = {}
         self.param_propagate_down: list[bool] = []
         self.loss_weights: list[float] = []
@@ -110,11 +110,15 @@ class Layer:
     def add_param(self, shape: Sequence[int], filler: Any = None) -> Blob:
         """Append a learnable blob. `filler`, a FillerParameter, runs later and only if no earlier layer owns the
         blob."""
-        blob = Blob(shape, self.setting.dtype, name=f"{self.name}[{len(self.blobs)}]")
+        blob = Blob(shape, self.setting.dtype, f"{self.name}[{len(self.blobs)}]", self.ops.xp)
         if filler is not None:
             self.fillers[len(self.blobs)] = filler
         self.blobs.append(blob)
         return blob
+
+    def blob(self, purpose: str) -> Blob:
+        """Return a new blob for what the layer keeps between its forward and its backward."""
+        return Blob((), self.setting.dtype, f"{self.name} {purpose}", self.ops.xp)
 
     def learns(self, index: int) -> bool:
         """Whether parameter `index` wants its gradient; true for a layer that stands alone, outside a net."""

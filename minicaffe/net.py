@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minicaffe import assembly, batches, debug, ops
+from minicaffe import assembly, batches, debug, device
 from minicaffe import layers as _layers  # noqa: F401  (registers every layer type)
 from minicaffe import weights as weights_io
 from minicaffe.blob import Blob, BlobVec
@@ -39,7 +39,8 @@ class Net:
     `Net(file, phase, level=0, stages=None, weights=None)`, or the older `Net(file, weights, phase)`. `network_file`
     may also be a NetParameter, with `folder` the place its relative paths start from. `state` (a NetState) replaces
     phase, level and stages when the caller has merged them already. `share` is a net of which parameters of equal
-    layer name are used instead of own ones. dtype float64 is for checking gradients. Raises NetError, PrototxtError,
+    layer name are used instead of own ones. dtype float64 is for checking gradients. `ops` are the operations of
+    the device to run on (default: of the one `minicaffe.device` says). Raises NetError, PrototxtError,
     WeightsError.
     """
 
@@ -58,6 +59,7 @@ class Net:
         share: Net | None = None,
         rank: int = 0,
         size: int = 1,
+        ops: Any = None,
     ):
         phase, level, stages, weights = _pycaffe_arguments(positional, phase, level, stages, weights)
         if isinstance(network_file, (str, Path)):
@@ -77,7 +79,7 @@ class Net:
         self.streams = streams or Streams()
         self.debug_info: bool = definition.debug_info
         self.setting = Setting(
-            self.phase, dtype, ops.default(), self.streams, folder, rank=rank, size=size, build_net=Net
+            self.phase, dtype, ops or device.ops(), self.streams, folder, rank=rank, size=size, build_net=Net
         )
         self._callbacks: dict[str, list[Callback]] = {
             name: [] for name in ("before_forward", "after_forward", "before_backward", "after_backward")
@@ -102,7 +104,7 @@ class Net:
         self.learnable = assembly.learnable_params(self.steps, slots, parameters)
         borrowed = self._borrow(share)
         own = [param for param in self.learnable if (param.layer, param.index) not in borrowed]
-        self.flat_data, self.flat_diff = assembly.allocate(own, self.setting.dtype)
+        self._flat_data, self._flat_diff = assembly.allocate(own, self.setting.dtype, self.setting.ops.xp)
         assembly.alias_sharers(self.steps, slots)
         assembly.fill_parameters(
             self.steps, slots, self.setting, self.learnable, lambda name, index: (name, index) in borrowed
@@ -174,15 +176,24 @@ class Net:
         while i <= last:
             end = self.group_end(i, last)
             if end > i:
-                self.steps[i].forward_with(self.steps[i + 1 : end + 1])
+                self._attempt(i, self.steps[i].forward_with, self.steps[i + 1 : end + 1])
             else:
                 loss += self._forward_one(i)
             i = end + 1
-        return loss
+        return float(loss)
 
-    def _forward_one(self, i: int) -> float:
+    def _attempt(self, index: int, run: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a part of layer `index`; when memory runs out, say who holds it."""
+        try:
+            return run(*arguments)
+        except MemoryError as error:
+            from minicaffe.exhausted import exhausted
+
+            raise exhausted(self, index, error) from error
+
+    def _forward_one(self, i: int) -> Any:
         self._call("before_forward", i)
-        loss = self.steps[i].forward()
+        loss = self._attempt(i, self.steps[i].forward)
         if self.debug_info:
             debug.log_forward(self, i)
         self._call("after_forward", i)
@@ -202,7 +213,7 @@ class Net:
         for i in range(len(self.steps) - 1 if first is None else first, last - 1, -1):
             self._call("before_backward", i)
             if self.steps[i].runs_backward:
-                self.steps[i].backward()
+                self._attempt(i, self.steps[i].backward)
                 if self.debug_info:
                     debug.log_backward(self, i)
             self._call("after_backward", i)
@@ -266,6 +277,33 @@ class Net:
         """Let every layer adapt to the shapes of the inputs as they are now."""
         for step in self.steps:
             step.call("reshape", step.bottom, step.top)
+
+    @property
+    def flat_data(self) -> Any:
+        """All parameters of the net's own, in one flat array of the device."""
+        self._settle()
+        return self._flat_data
+
+    @property
+    def flat_diff(self) -> Any:
+        """The diffs of those that are trained, in one flat array of the device."""
+        self._settle()
+        return self._flat_diff
+
+    def release_flat(self) -> None:
+        """Let go of the flat arrays: another net takes the parameters into its own."""
+        self._flat_data = self._flat_diff = self.setting.ops.xp.zeros(0, self.setting.dtype)
+
+    @property
+    def flat(self) -> dict[str, Any]:
+        """Both flat arrays, by what they hold."""
+        return {"data": self._flat_data, "diff": self._flat_diff}
+
+    def _settle(self) -> None:
+        """Bring to the device what a program has written to parameters on the host."""
+        if self.setting.ops.on_device:
+            for param in self.learnable:
+                _ = param.blob.array, param.blob.has_diff and param.blob.diff_array
 
     def clear_param_diffs(self) -> None:
         """Zero the diffs of all learnable parameters."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from minicaffe.errors import NetError, WeightsError, describe, missing_dependency
 from minicaffe.files import written_aside
+from minicaffe.ops.arrays import as_numpy
 from minicaffe.proto import schema
 from minicaffe.proto import wire as wire_format
 
@@ -95,7 +96,8 @@ def _load_binary(net: Net, path: Path, report: Report, skip_mismatch: bool) -> N
             _mismatch(report, step, path, problem, skip_mismatch)
             continue
         for target, source in zip(step.layer.blobs, layer.blobs, strict=True):
-            source.copy_to(target.array)
+            with target.edited() as values:
+                source.copy_to(values)
         report.loaded.append(layer.name)
 
 
@@ -210,8 +212,8 @@ def definition(net: Net) -> Any:
 
 def save(net: Net, path: str | Path, write_diff: bool = False) -> None:
     """Write the net's .caffemodel; a shared parameter stands in every layer that shares it, as Caffe writes it."""
-    data = [[blob.data for blob in step.layer.blobs] for step in net.steps]
-    diff = [[blob.diff for blob in step.layer.blobs] for step in net.steps] if write_diff else None
+    data = [[as_numpy(blob.array) for blob in step.layer.blobs] for step in net.steps]
+    diff = [[as_numpy(blob.diff_array) for blob in step.layer.blobs] for step in net.steps] if write_diff else None
     wire_format.write_net(path, definition(net), data, diff)
 
 
@@ -226,9 +228,9 @@ def save_hdf5(net: Net, path: str | Path, write_diff: bool = False) -> None:
             diff_group = diff.require_group(step.param.name) if diff is not None else None
             for index, blob in enumerate(step.layer.blobs):
                 if id(blob) in owned and str(index) not in group:
-                    group.create_dataset(str(index), data=blob.data)
+                    group.create_dataset(str(index), data=as_numpy(blob.array))
                 if diff_group is not None and str(index) not in diff_group:
-                    diff_group.create_dataset(str(index), data=blob.diff)
+                    diff_group.create_dataset(str(index), data=as_numpy(blob.diff_array))
 
 
 def _load_hdf5(net: Net, path: Path, report: Report, skip_mismatch: bool) -> None:
@@ -250,7 +252,8 @@ def _load_hdf5(net: Net, path: Path, report: Report, skip_mismatch: bool) -> Non
                 _mismatch(report, step, path, problem, skip_mismatch)
                 continue
             for index, blob in _present(step, group):
-                group[str(index)].read_direct(blob.array)  # straight into place, converted on the way
+                with blob.edited() as values:
+                    group[str(index)].read_direct(values)  # straight into place, converted on the way
             report.loaded.append(name)
 
 

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
         args.usage_error(f"WEIGHTS comes before PROTO, and {args.weights} is no file of weights")
     args.gpu = args.gpu or (args.device_id if args.device == "GPU" else "")
     args.cpu = args.cpu or args.device == "CPU"
-    flags.use_device(args)
+    gpu = flags.use_device(args)
 
     from minicaffe.cli.progress import Progress
     from minicaffe.convert.features import extract_features
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     from minicaffe.solver.log import init_log, log
 
     init_log()
-    log.info("Use CPU.")
+    log.info(flags.device_line(gpu))
     net = Net(args.model, TEST, level=args.level, stages=flags.pieces(args.stage), weights=args.weights)
     log.info("Extracting Features")
     try:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from minicaffe.errors import DeviceError, did_you_mean
-from minicaffe.version import __version__
 
 THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
@@ -80,9 +79,16 @@ def add_state(parser: argparse.ArgumentParser) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add `--gpu`, `--cpu` and `--threads`."""
-    parser.add_argument("--gpu", default="", metavar="IDS", help="GPUs to run on: 0, or 0,1, or all")
+    """Add `--gpu`, `--cpu` and what else says how to compute."""
+    parser.add_argument("--gpu", default="", metavar="IDS", help="the GPU to run on, by its number")
     parser.add_argument("--cpu", action="store_true", help="run on the CPU, whatever the solver's solver_mode says")
+    parser.add_argument(
+        "--tf32", action="store_true", help="on a GPU: products in TF32, faster and with 10 bits of mantissa"
+    )
+    parser.add_argument(
+        "--deterministic", action="store_true", help="on a GPU: only algorithms that give the same bits every time"
+    )
+    parser.add_argument("--gpu-memory", default="", metavar="SIZE", help="take at most so much of a GPU: 8.7G, or 80%%")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads to use (default: all cores)")
 
 
@@ -99,22 +105,56 @@ def pieces(text: str) -> list[str]:
     return [piece.strip() for piece in text.split(",") if piece.strip()]
 
 
-def use_device(args: argparse.Namespace, asked_by_file: str = "") -> None:
-    """Apply `--gpu`, `--cpu` and `--threads`. `asked_by_file` says where a file asks for a GPU ("" when none does).
+def use_device(args: argparse.Namespace, asked_by_file: str = "", file_device: int = 0) -> int | None:
+    """Apply `--gpu`, `--cpu` and what else says how to compute; return the number of the GPU, None for the CPU.
 
-    DeviceError when a GPU is asked for: nothing ever runs elsewhere than where it was asked to.
+    `asked_by_file` says where a file asks for a GPU ("" when none does), the one numbered `file_device`. DeviceError
+    when a GPU is asked for that is not there: nothing ever runs elsewhere than where it was asked to.
     """
     if args.gpu and args.cpu:
         args.usage_error("give --gpu or --cpu, not both")
-    asked = f"--gpu {args.gpu}" if args.gpu else asked_by_file
-    if asked and not args.cpu:
-        raise DeviceError(
-            f"{asked} asks for a GPU, and minicaffe {__version__} computes on the CPU only\n"
-            "  run on the CPU: add --cpu\n"
-            "  what this machine has, and what to install for CuPy: minicaffe devices"
-        )
     if args.threads:
         limit_threads(args.threads)
+
+    from minicaffe import device
+
+    device.set_tf32(args.tf32)
+    device.set_deterministic(args.deterministic)
+    asked = f"--gpu {args.gpu}" if args.gpu else asked_by_file
+    if args.cpu or not asked:
+        device.set_mode_cpu()
+        return None
+    number = _one_gpu(args, asked) if args.gpu else file_device
+    device.set_device(number, asked)
+    device.set_mode_gpu(asked)
+    if args.gpu_memory:
+        try:
+            device.limit_memory(args.gpu_memory)
+        except ValueError as error:
+            args.usage_error(f"--gpu-memory {error}")
+    return number
+
+
+def _one_gpu(args: argparse.Namespace, asked: str) -> int:
+    """Return the number in `--gpu`; `all` means the only one there is."""
+    numbers = pieces(args.gpu)
+    if numbers == ["all"]:
+        from minicaffe import device
+
+        numbers = [str(i) for i in range(max(len(device.device_names()), 1))]
+    if not all(number.isdigit() for number in numbers):
+        args.usage_error(f"{asked}: give the number of a GPU, or all")
+    if len(numbers) != 1:
+        raise DeviceError(
+            f"{asked}: this version of minicaffe trains on one GPU at a time: give one number\n"
+            "  a larger batch on one GPU: raise iter_size in the solver"
+        )
+    return int(numbers[0])
+
+
+def device_line(gpu: int | None) -> str:
+    """Return Caffe's line about the device at hand."""
+    return "Use CPU." if gpu is None else f"Use GPU with device ID {gpu}"
 
 
 def limit_threads(count: int) -> None:

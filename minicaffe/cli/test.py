@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     model = flags.file(args, "model")
-    flags.use_device(args)
+    gpu = flags.use_device(args)
 
     from minicaffe.cli.progress import Progress
     from minicaffe.net import Net
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
     from minicaffe.solver.log import init_log, log, net_outputs, number
 
     init_log()
-    log.info("Use CPU.")
+    log.info(flags.device_line(gpu))
     net = Net(model, TEST, level=args.level, stages=flags.pieces(args.stage), weights=args.weights)
     log.info("Running for %d iterations.", args.iterations)
     loss = 0.0

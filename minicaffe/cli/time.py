@@ -27,14 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     model = flags.file(args, "model")
-    flags.use_device(args)
+    gpu = flags.use_device(args)
 
     from minicaffe.inspect import timing
     from minicaffe.net import Net
     from minicaffe.solver.log import init_log, log
 
     init_log()
-    log.info("Use CPU.")
+    log.info(flags.device_line(gpu))
     net = Net(model, args.phase, level=args.level, stages=flags.pieces(args.stage))
     log.info("Performing Forward")
     log.info("Initial loss: %g", net.forward_loss())

@@ -62,9 +62,9 @@ def run(args: argparse.Namespace) -> None:
     from minicaffe.solver.log import init_log, log
 
     param = read_solver(path)
-    flags.use_device(args, asked_by_file=gpu_request(path, param))
+    gpu = flags.use_device(args, gpu_request(path, param), param.device_id)
     init_log()
-    log.info("Use CPU.")
+    tell_device(gpu)
     state = resume_file(args, param)
     apply_flags(args, param, state)
     solver = make_solver(args, path, param)
@@ -80,6 +80,18 @@ def run(args: argparse.Namespace) -> None:
             log.info("Optimization Done.")
     finally:
         solver.close()
+
+
+def tell_device(gpu: int | None) -> None:
+    """Log Caffe's lines about the device."""
+    from minicaffe.device import device_names
+    from minicaffe.solver.log import log
+
+    if gpu is None:
+        log.info("Use CPU.")
+        return
+    log.info("Using GPUs %d", gpu)
+    log.info("GPU %d: %s", gpu, device_names()[gpu])
 
 
 def make_solver(args: argparse.Namespace, path: Path, param: Any) -> Any:

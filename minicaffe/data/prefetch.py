@@ -11,11 +11,13 @@ import math
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
+
+from minicaffe.blob import Blob
 
 
 class Batch:
@@ -35,9 +37,24 @@ class Batch:
         self._memory += [np.empty(0, self.dtype)] * (len(shapes) - len(self._memory))
         for i, shape in enumerate(shapes):
             if self._memory[i].size < math.prod(shape):
-                self._memory[i] = np.empty(math.prod(shape), self.dtype)
+                self._memory[i] = self._empty(math.prod(shape))
         self.arrays = [self._memory[i][: math.prod(shape)].reshape(shape) for i, shape in enumerate(shapes)]
         return self.arrays
+
+    def _empty(self, count: int) -> np.ndarray:
+        return np.empty(count, self.dtype)
+
+    def recycle(self) -> None:
+        """Wait until the arrays may be filled again."""
+
+    def send(self) -> None:
+        """Take what has just been filled on its way to where it is used."""
+
+    def deliver(self, blobs: Sequence[Blob]) -> None:
+        """Give each of the blobs the shape and the values of its array."""
+        for blob, array in zip(blobs, self.arrays, strict=True):
+            blob.reshape(*array.shape)
+            blob.data[...] = array
 
 
 class Feed(ABC):
@@ -59,15 +76,15 @@ class Feed(ABC):
 class Prefetcher:
     """Keeps up to `depth` batches of `feed` filled ahead; with depth 0, fills each when it is asked for.
 
-    The thread starts with the first batch asked for, and ends on `close`, when the prefetcher is no longer referred to,
-    and at the end of the program. An exception in the feed reaches the caller of `next`, with its own traceback; the
-    feed then stands before the batch that failed.
+    `new_batch` makes the batches. The thread starts with the first batch asked for, and ends on `close`, when the
+    prefetcher is no longer referred to, and at the end of the program. An exception in the feed reaches the caller of
+    `next`, with its own traceback; the feed then stands before the batch that failed.
     """
 
-    def __init__(self, feed: Feed, depth: int, dtype: Any = np.float32, name: str = "prefetch"):
+    def __init__(self, feed: Feed, depth: int, new_batch: Callable[[], Batch] = Batch, name: str = "prefetch"):
         self._feed = feed
         self._depth = depth
-        self._dtype = dtype
+        self._new_batch = new_batch
         self._name = name
         self._used: Batch | None = None
         self._state = feed.get_state()
@@ -83,9 +100,11 @@ class Prefetcher:
         return batch
 
     def _next_now(self) -> Batch:
-        batch = self._used or Batch(self._dtype)
+        batch = self._used or self._new_batch()
         try:
+            batch.recycle()
             self._feed.fill(batch)
+            batch.send()
         except BaseException:
             self._feed.set_state(self._state)
             raise
@@ -108,7 +127,7 @@ class Prefetcher:
         self._used = None
         self._free, self._ready = SimpleQueue(), SimpleQueue()
         for _ in range(self._depth + 1):  # one is in use meanwhile
-            self._free.put(Batch(self._dtype))
+            self._free.put(self._new_batch())
         stopping = threading.Event()
         # a daemon, because other threads are waited for before the finalizer below gets its chance at the program's end
         thread = threading.Thread(
@@ -143,8 +162,10 @@ def _work(
 ) -> None:
     while (batch := free.get()) is not None and not stopping.is_set():
         try:
+            batch.recycle()
             feed.fill(batch)
             batch.state = feed.get_state()
+            batch.send()
         except BaseException as error:
             ready.put(error)
             return

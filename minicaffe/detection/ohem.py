@@ -6,13 +6,12 @@ the code published with it. R regions, C classes, background included; all array
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 
 from minicaffe import ops as _ops
-from minicaffe.ops.arrays import array_module, as_numpy
+from minicaffe.ops.arrays import array_module
 
 SMALLEST = np.finfo(np.float64).eps  # stands in for a probability below it
 
@@ -55,27 +54,19 @@ def regression_losses(pred: Any, labels: Any, targets: Any, inside: Any, outside
 
 def hard_examples(
     losses: Any, rois: Any, labels: Any, count: int, suppress: float | None = None, ops: Any = None
-) -> np.ndarray:
-    """Return the indices (int64, on the host) of the `count` regions of highest loss (all if fewer), highest first.
+) -> Any:
+    """Return the indices (int64) of the `count` regions of highest loss (all if fewer), highest first.
 
     losses [R], rois [R, 5] (image, x1, y1, x2, y2), labels [R]. `suppress`: first, among the regions of one image and
     one label (background too), drop those that overlap one of higher loss by more than this much, so that no spot is
     learned from twice. The count is for all images and labels together. Of equal losses the lower index goes first; NaN
     comes last.
     """
-    everyone = np.arange(len(losses)) if suppress is None else _distinct(losses, rois, labels, suppress, ops)
-    order = np.argsort(-as_numpy(losses)[everyone], kind="stable")
+    xp = array_module(losses)
+    if suppress is None:
+        everyone = xp.arange(len(losses))
+    else:
+        keys = xp.concatenate((rois[:, :1], labels[:, None]), axis=1)  # image and label
+        everyone = (ops or _ops.default()).nms_by_group(rois[:, 1:], losses, keys, suppress)
+    order = xp.argsort(-losses[everyone], kind="stable")
     return everyone[order[:count]]
-
-
-def _distinct(losses: Any, rois: Any, labels: Any, threshold: float, ops: Any) -> np.ndarray:
-    """Return the indices, ascending, that suppression within each image and label leaves."""
-    xp = array_module(rois)
-    nms = (ops or _ops.default()).nms
-    images, labels = as_numpy(rois[:, 0]), as_numpy(labels)
-    kept = [np.zeros(0, np.int64)]
-    for image, label in itertools.product(np.unique(images), np.unique(labels)):
-        members = np.flatnonzero((images == image) & (labels == label))
-        rows = xp.asarray(members)
-        kept.append(members[as_numpy(nms(rois[rows, 1:], losses[rows], threshold))])
-    return np.sort(np.concatenate(kept))

@@ -76,7 +76,7 @@ class OHEMDataLayer(Layer):
         train = self.cfg.TRAIN
         losses = roi_losses(prob, pred, labels, *regression, ops=self.ops)
         suppress = train.OHEM_NMS_THRESH if train.OHEM_USE_NMS else None
-        hard = self.ops.xp.asarray(hard_examples(losses, rois, labels, train.BATCH_SIZE, suppress, self.ops))
+        hard = hard_examples(losses, rois, labels, train.BATCH_SIZE, suppress, self.ops)
         for source, blob in zip(bottom[2:], top, strict=True):
             blob.reshape(len(hard), *source.shape[1:])
             blob.array[...] = source.array[hard]

@@ -16,6 +16,7 @@ import numpy as np
 from minicaffe.blob import Blob
 from minicaffe.data.parallel import in_parallel
 from minicaffe.data.prefetch import Batch, Feed, Prefetcher
+from minicaffe.data.staging import batches
 from minicaffe.detection.config import Config
 from minicaffe.detection.dataset import stops
 from minicaffe.detection.image_blob import read_photograph
@@ -130,7 +131,7 @@ class RoIDataLayer(BaseDataLayer):
         with self.located():
             feed = RoIFeed(roidb, self.num_classes, self.config, order, self.generator("regions"))
         depth = t.PREFETCH_DEPTH if t.USE_PREFETCH else 0
-        self._prefetcher = Prefetcher(feed, depth, self.setting.dtype, f"prefetch {self.name}")
+        self._prefetcher = Prefetcher(feed, depth, batches(self.ops, self.setting.dtype), f"prefetch {self.name}")
         if self._pending is not None:
             self._prefetcher.set_state(self._pending)
             self._pending = None
@@ -155,9 +156,7 @@ class RoIDataLayer(BaseDataLayer):
             )
         with self.located():
             batch = self._prefetcher.next()
-        for blob, array in zip(top, batch.arrays, strict=True):
-            blob.reshape(*array.shape)
-            blob.data[...] = array
+        batch.deliver(top)
 
     def get_state(self) -> dict[str, Any]:
         """Return where the layer stands in its roidb; nothing, as long as it has none."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
 import os
 import platform
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from minicaffe import ops
+from minicaffe.ops.cuda import nvidia
 from minicaffe.version import __version__
 
 Row = tuple[str, str]
@@ -19,7 +17,7 @@ Row = tuple[str, str]
 
 def survey() -> Iterator[Row]:
     """Yield (label, finding) pairs, the program first, then the CPU's, then the GPU's; nothing missing is an error."""
-    yield "minicaffe", f"{__version__}, computes on the CPU"
+    yield "minicaffe", f"{__version__}, computes on the CPU, and with --gpu on a GPU"
     yield "Python", f"{platform.python_version()} ({platform.system()} {platform.machine()}), {sys.executable}"
     yield from cpu()
     yield from gpu()
@@ -44,17 +42,17 @@ def cpu() -> Iterator[Row]:
 
 def gpu() -> Iterator[Row]:
     """Yield what there is for GPUs: the driver, CuPy, cuDNN and the devices themselves."""
-    driver = _driver_cuda()
+    driver = nvidia.driver_cuda()
     yield "NVIDIA driver", f"for CUDA {driver // 1000}.{driver % 1000 // 10}" if driver else "none found"
-    extra = "cuda12x" if driver and driver < 13000 else "cuda13x"
     try:
         import cupy
     except Exception as error:
-        advice = f"pip install 'minicaffe[{extra}]'" if driver else "of no use without an NVIDIA driver"
+        advice = nvidia.advice() if driver else "of no use without an NVIDIA driver"
         yield "CuPy", f"not importable ({type(error).__name__}: {error}); {advice}"
         return
-    yield "CuPy", cupy.__version__
-    yield "cuDNN", _cudnn() or f"not found; pip install nvidia-cudnn-cu{extra[4:6]}"
+    yield "CuPy", f"{cupy.__version__}, for CUDA {cupy.cuda.runtime.runtimeGetVersion() // 1000}"
+    missing = f"not found, convolutions multiply columns instead: pip install nvidia-cudnn-cu{nvidia.cuda_major()}"
+    yield "cuDNN", nvidia.cudnn_version() or missing
     yield from _devices(cupy)
 
 
@@ -92,34 +90,6 @@ def _blas() -> str:
 def _library(about: dict[str, Any]) -> str:
     name = " ".join(part for part in (about["internal_api"], about["version"], about.get("architecture")) if part)
     return f"{name}, {about['num_threads']} threads"
-
-
-def _driver_cuda() -> int:
-    """Return the newest CUDA version the driver runs, as 1000 * major + 10 * minor; 0 without a driver."""
-    version = ctypes.c_int(0)
-    for name in ("libcuda.so.1", "nvcuda.dll"):
-        try:
-            ctypes.CDLL(name).cuDriverGetVersion(ctypes.byref(version))
-            return version.value
-        except (OSError, AttributeError):
-            continue
-    return 0
-
-
-def _cudnn() -> str:
-    """Return the version of cuDNN, from the package that carries it or from where the system keeps libraries."""
-    try:
-        package = importlib.util.find_spec("nvidia.cudnn")
-    except ModuleNotFoundError:
-        package = None
-    folders = [str(Path(place) / "lib") for place in (package.submodule_search_locations or [])] if package else []
-    for name in [*(f"{folder}/libcudnn.so.9" for folder in folders), "libcudnn.so.9", "cudnn64_9.dll"]:
-        try:
-            number = ctypes.CDLL(name).cudnnGetVersion()
-        except (OSError, AttributeError):
-            continue
-        return f"{number // 10000}.{number % 10000 // 100}.{number % 100}"
-    return ""
 
 
 def _devices(cupy: Any) -> Iterator[Row]:

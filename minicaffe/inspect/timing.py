@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minicaffe.layer import Layer
 
@@ -47,15 +47,17 @@ def measure(net: Net, iterations: int, after_pass: Callable[[int, float], None] 
     backward pass, unmeasured, does the same for the layers that training skips.
     """
     timing = Timing([LayerTiming(step.param.name, step.param.type) for step in net.steps])
+    clock = DeviceClock(net.setting.ops.xp) if net.setting.ops.on_device else HostClock()
     for step, learns in zip(reversed(net.steps), reversed(net.plan.params), strict=True):
         step.layer.param_propagate_down = learns
         _backward(step)
+    pairs = list(zip(timing.layers, net.steps, strict=True))
     for number in range(1, iterations + 1):
-        forward = sum(_clock(timing.layers, "forward", i, step.forward) for i, step in enumerate(net.steps))
-        backward = sum(
-            _clock(timing.layers, "backward", i, lambda step=step: _backward(step))  # type: ignore[misc]
-            for i, step in reversed(list(enumerate(net.steps)))
-        )
+        for layer, step in pairs:
+            clock.run(layer, "forward", step.forward)
+        for layer, step in reversed(pairs):
+            clock.run(layer, "backward", lambda step=step: _backward(step))  # type: ignore[misc]
+        forward, backward = clock.finish()
         timing.forward += forward
         timing.backward += backward
         timing.iterations = number
@@ -65,12 +67,53 @@ def measure(net: Net, iterations: int, after_pass: Callable[[int, float], None] 
     return timing
 
 
-def _clock(layers: list[LayerTiming], half: str, index: int, run: Callable[[], object]) -> float:
-    start = perf_counter()
-    run()
-    seconds = perf_counter() - start
-    setattr(layers[index], half, getattr(layers[index], half) + seconds)
-    return seconds
+class HostClock:
+    """Times what the processor does."""
+
+    def __init__(self) -> None:
+        self._spent = {"forward": 0.0, "backward": 0.0}
+
+    def run(self, layer: LayerTiming, half: str, call: Callable[[], object]) -> None:
+        """Call, and add the time it takes to the layer's `half`."""
+        start = perf_counter()
+        call()
+        self.add(layer, half, perf_counter() - start)
+
+    def add(self, layer: LayerTiming, half: str, seconds: float) -> None:
+        """Note that a layer's half took so long."""
+        setattr(layer, half, getattr(layer, half) + seconds)
+        self._spent[half] += seconds
+
+    def finish(self) -> tuple[float, float]:
+        """End a pass; return how long its halves took."""
+        spent = self._spent
+        self._spent = {"forward": 0.0, "backward": 0.0}
+        return spent["forward"], spent["backward"]
+
+
+class DeviceClock(HostClock):
+    """Times what a GPU does: an event on either side of every call, read when the pass is over."""
+
+    def __init__(self, xp: Any):
+        super().__init__()
+        self._xp = xp
+        self._pending: list[tuple[LayerTiming, str, Any, Any]] = []
+
+    def run(self, layer: LayerTiming, half: str, call: Callable[[], object]) -> None:
+        """Call, and have the device note when it begins and ends with it."""
+        start, stop = self._xp.cuda.Event(), self._xp.cuda.Event()
+        start.record()
+        call()
+        stop.record()
+        self._pending.append((layer, half, start, stop))
+
+    def finish(self) -> tuple[float, float]:
+        """Wait for the device; return how long the halves of the pass took."""
+        for layer, half, start, stop in self._pending:
+            stop.synchronize()
+            self.add(layer, half, self._xp.cuda.get_elapsed_time(start, stop) / 1000)
+        self._pending.clear()
+        return super().finish()
 
 
 def _backward(step: Step) -> None:

@@ -16,6 +16,7 @@ from minicaffe.blob import Blob
 from minicaffe.data.lists import numbered_lines
 from minicaffe.data.paths import resolve
 from minicaffe.data.prefetch import Feed, Prefetcher
+from minicaffe.data.staging import batches
 from minicaffe.data.transformer import Transformer
 from minicaffe.errors import DataError
 from minicaffe.layer import Layer
@@ -98,16 +99,14 @@ class PrefetchedLayer(BaseDataLayer, ABC):
         with self.located():
             feed, shapes = self.open_feed(len(top))
         depth = self.param.data_param.prefetch
-        self.prefetcher = Prefetcher(feed, depth, self.setting.dtype, f"prefetch {self.name}")
+        self.prefetcher = Prefetcher(feed, depth, batches(self.ops, self.setting.dtype), f"prefetch {self.name}")
         for blob, shape in zip(top, shapes, strict=True):
             blob.reshape(*shape)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         with self.located():
             batch = self.prefetcher.next()
-        for blob, array in zip(top, batch.arrays, strict=True):
-            blob.reshape(*array.shape)
-            blob.data[...] = array
+        batch.deliver(top)
 
     def get_state(self) -> dict[str, Any]:
         return self.prefetcher.get_state()

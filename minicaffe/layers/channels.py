@@ -1,6 +1,6 @@
 """Arrays seen as (outer, D, inner): what belongs to one of D channels is summed over the outer and inner axes.
 
-Long rows go through BLAS, which is faster than a running sum, and more exact because it adds by blocks.
+On the CPU long rows go through BLAS, which is faster than a running sum, and more exact because it adds by blocks.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ def column(b: np.ndarray) -> np.ndarray:
 def channel_sum(xp: Any, x: np.ndarray) -> np.ndarray:
     """Return (D,): the sums of `x` (outer, D, inner) over outer and inner."""
     outer, channels, inner = x.shape
+    if xp is not np:
+        return x.sum(axis=(0, 2))
     if inner == 1:
         return x.reshape(outer, channels).sum(axis=0)
     return (x.reshape(outer * channels, inner) @ xp.ones(inner, x.dtype)).reshape(outer, channels).sum(axis=0)
@@ -28,6 +30,8 @@ def channel_sum(xp: Any, x: np.ndarray) -> np.ndarray:
 
 def channel_dot(xp: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return (D,): the sums of x · y, both (outer, D, inner), over outer and inner."""
+    if xp is not np:
+        return (x * y).sum(axis=(0, 2))
     if x.shape[2] < LONG_ROW:
         return xp.einsum("odi,odi->d", x, y)
     total = xp.zeros(x.shape[1], x.dtype)

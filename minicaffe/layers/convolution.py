@@ -6,7 +6,8 @@ top[i]     y, batch... x num_output x positions, (size + 2 pad - d(k - 1) - 1) /
 blobs      W, num_output x C/group x kernel; then b, num_output, unless `bias_term: false`
 convolution_param  num_output, kernel_size, stride, pad, dilation, axis (see conv_geometry), group (default 1),
            bias_term, weight_filler, bias_filler. `engine: CAFFE` is this definition product for product, any other
-           engine the fastest algorithm for the shape (`ops.conv_algorithm`). `force_nd_im2col` chooses nothing.
+           engine the fastest algorithm for the shape (`ops.conv_algorithm`), on a GPU cuDNN's. `force_nd_im2col`
+           chooses nothing.
 
 A cross-correlation: the kernel is not flipped. Group g maps the g-th part of the channels to the g-th part of the
 outputs. No spatial axes at all is a fully connected layer. The same W and b serve all bottoms, and their gradients add
@@ -38,6 +39,7 @@ class Convolution(Layer):
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.param.convolution_param
+        self.ops = self.ops.with_engine(param.engine)
         self.geometry = read_geometry(self, bottom[0])
         self.channels, self.outputs, self.group = bottom[0].shape[self.geometry.axis], param.num_output, param.group
         self.check(self.outputs > 0, "convolution_param needs a num_output greater than 0")
@@ -47,8 +49,6 @@ class Convolution(Layer):
             f"group {self.group} must divide both its {self.channels} input channels and num_output {self.outputs}",
             bottom,
         )
-        if param.engine == param.CAFFE:
-            self.ops = self.ops.plain
         self.add_param(self.weight_shape(), param.weight_filler)
         if param.bias_term:
             self.add_param((self.outputs,), param.bias_filler)

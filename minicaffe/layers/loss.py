@@ -37,9 +37,9 @@ class LossLayer(Layer):
         )
         top[0].reshape()
 
-    def loss_weight(self, top: Sequence[Blob]) -> float:
-        """Return dL/dtop[0], what every gradient of this layer is multiplied by."""
-        return float(top[0].diff_array.reshape(-1)[0])
+    def loss_weight(self, top: Sequence[Blob]) -> Any:
+        """Return dL/dtop[0], what every gradient of this layer is multiplied by: a number, on a GPU still there."""
+        return self.ops.number(top[0].diff_array.reshape(-1)[0])
 
     def items(self, bottom: Sequence[Blob]) -> int:
         """Return the number of items to divide by; 1 for an empty batch, where Caffe divides by zero."""

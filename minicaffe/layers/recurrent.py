@@ -17,8 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer
 from minicaffe.proto import schema
@@ -62,8 +60,9 @@ class Recurrent(Layer):
             state=schema.NetState(phase=schema.TEST),
             dtype=self.setting.dtype,
             streams=self.setting.streams,
+            ops=self.ops,
         )
-        self.net.flat_data = self.net.flat_diff = np.zeros(0, self.setting.dtype)
+        self.net.release_flat()
         owners = {step.param.name: step.layer for step in self.net.steps}
         for param in self.net.learnable:
             self.blobs.append(param.blob)

@@ -47,7 +47,7 @@ class ProbabilityLoss(LossLayer):
         )
         self.ignore = ignore_label(param)
         self.normalizer = Normalizer(param)
-        self.prob = top[1] if len(top) > 1 else Blob(dtype=self.setting.dtype, name=f"{self.name} prob")
+        self.prob = top[1] if len(top) > 1 else self.blob("prob")
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         super().reshape(bottom, top)

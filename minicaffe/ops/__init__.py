@@ -51,6 +51,7 @@ DEFINITIONS: dict[str, str] = {
     "roi_pool": "roi_pool",
     "roi_pool_backward": "roi_pool",
     "nms": "nms",
+    "nms_by_group": "nms",
     "sgd_update": "updates",
     "nesterov_update": "updates",
     "adagrad_update": "updates",
@@ -87,6 +88,7 @@ CPU_OVERRIDES: dict[str, str] = {
     "roi_pool": "roi_pool",
     "roi_pool_backward": "roi_pool",
     "nms": "nms",
+    "nms_by_group": "nms",
     "sgd_update": "updates",
     "nesterov_update": "updates",
     "adagrad_update": "updates",
@@ -103,9 +105,48 @@ PLAIN = {
     "conv_algorithm": "plain_convolution",
 }
 
+# operation -> module of minicaffe.ops.cuda that overrides it with a CUDA kernel, or a library of NVIDIA's
+CUDA_OVERRIDES: dict[str, str] = {
+    "conv": "convolution",
+    "conv_backward_data": "convolution",
+    "conv_backward_weights": "convolution",
+    "im2col": "im2col",
+    "col2im": "im2col",
+    "pool_max": "pooling",
+    "pool_max_backward": "pooling",
+    "pool_ave": "pooling",
+    "pool_ave_backward": "pooling",
+    "pool_stochastic": "pooling",
+    "pool_expected": "pooling",
+    "matmul": "products",
+    "add_matmul": "products",
+    "add_rows": "accumulate",
+    "dropout": "dropout",
+    "lrn_across": "lrn",
+    "lrn_across_backward": "lrn",
+    "softmax": "softmax",
+    "softmax_backward": "softmax",
+    "smooth_l1": "smooth_l1",
+    "smooth_l1_backward": "smooth_l1",
+    "roi_pool": "roi_pool",
+    "roi_pool_backward": "roi_pool",
+    "nms": "nms",
+    "nms_by_group": "nms",
+    "sgd_update": "updates",
+    "nesterov_update": "updates",
+    "adagrad_update": "updates",
+    "rmsprop_update": "updates",
+    "adadelta_update": "updates",
+    "adam_update": "updates",
+}
+
+CAFFE, CUDNN = 1, 2  # values of the field `engine`; 0 is DEFAULT
+
 
 class Ops:
     """The operations of one device, as attributes: `ops.softmax(x, axis)`. `ops.xp` is its array module."""
+
+    on_device = False  # whether its arrays live elsewhere than in the memory of the host
 
     def __init__(self, name: str, xp: Any, overrides: dict[str, str], package: str = ""):
         self.name = name
@@ -117,6 +158,14 @@ class Ops:
     def plain(self) -> Ops:
         """The operations of the same device as their definitions have them: what `engine: CAFFE` asks for."""
         return Ops(self.name, self.xp, {})
+
+    def with_engine(self, engine: int) -> Ops:
+        """Return the operations that the field `engine` of a layer's definition asks for."""
+        return self.plain if engine == CAFFE else self
+
+    def number(self, x: Any) -> Any:
+        """Return an array of one number as what further arithmetic should take: a float, or on a GPU the array."""
+        return float(x)
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         if operation.startswith("_") or operation not in DEFINITIONS:
@@ -159,6 +208,36 @@ class _CpuOps(Ops):
         if operation in self._overrides and numba_problem() is not None:
             self._overrides = {}
         return super().__getattr__(operation)
+
+
+class DeviceOps(Ops):
+    """The operations of a GPU, or of whatever else has an array module like CuPy's."""
+
+    on_device = True
+
+    @property
+    def plain(self) -> Ops:
+        columns = {name: "columns" for name, module in self._overrides.items() if module == "convolution"}
+        return type(self)(self.name, self.xp, {**self._overrides, **columns}, self._package)
+
+    def with_engine(self, engine: int) -> Ops:
+        """Without cuDNN for `engine: CAFFE`; `engine: CUDNN` is a DeviceError where cuDNN is missing."""
+        if engine == CUDNN:
+            from minicaffe.ops.cuda.cudnn import require
+
+            require()
+        return super().with_engine(engine)
+
+    def number(self, x: Any) -> Any:
+        return x
+
+
+@lru_cache(maxsize=1)
+def cuda() -> Ops:
+    """The operations for GPU mode: CUDA kernels and NVIDIA's libraries where they pay, CuPy everywhere else."""
+    import cupy
+
+    return DeviceOps("cuda", cupy, CUDA_OVERRIDES, package="cuda")
 
 
 @lru_cache(maxsize=1)

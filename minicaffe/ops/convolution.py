@@ -13,6 +13,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minicaffe.ops.accumulate import add_matmul
 from minicaffe.ops.arrays import Scratch, array_module
 from minicaffe.ops.im2col import col2im, im2col
@@ -21,6 +23,8 @@ from minicaffe.ops.im2col import col2im, im2col
 # weights.
 BLOCK_ELEMENTS = 1 << 21
 BLOCK_POSITIONS = 2048
+# On a GPU a block is as large as memory allows without regret: 256 MiB of floats.
+DEVICE_BLOCK_ELEMENTS = 1 << 26
 # An image this large is multiplied alone when it needs no columns; smaller ones are gathered into one product.
 STRAIGHT_POSITIONS = 512
 
@@ -69,9 +73,11 @@ class Block(NamedTuple):
         return (y[self.images] if self.rows is None else y[self.images, :, self.rows]).swapaxes(0, 1)
 
 
-def blocks(N: int, positions: Sequence[int], height: int, straight: bool = False) -> Iterator[Block]:
+def blocks(
+    N: int, positions: Sequence[int], height: int, straight: bool = False, elements: int | None = None
+) -> Iterator[Block]:
     """Cut N images of `positions` into blocks whose columns are `height` long; `straight`: they need no columns."""
-    room = max(BLOCK_ELEMENTS // max(height, 1), BLOCK_POSITIONS)
+    room = max((elements or BLOCK_ELEMENTS) // max(height, 1), BLOCK_POSITIONS)
     each = max(math.prod(positions), 1)
     if each <= room:
         images = 1 if straight and each >= STRAIGHT_POSITIONS else room // each
@@ -102,7 +108,7 @@ def conv(
     xp = array_module(x)
     g = Geometry(tuple(W.shape[2:]), tuple(stride), tuple(pad), tuple(dilation), group)
     weights = W.reshape(group, W.shape[0] // group, -1)
-    for block in blocks(len(x), out.shape[2:], math.prod(W.shape[2:]) * x.shape[1], g.pointwise):
+    for block in blocks(len(x), out.shape[2:], math.prod(W.shape[2:]) * x.shape[1], g.pointwise, _elements(W)):
         target = block.of(out)
         col = _columns(x, g, block, target.shape[1:], columns)
         y = _scratch.take("y", x, (group, weights.shape[1], col.shape[2]))
@@ -131,7 +137,7 @@ def conv_backward_data(
     weights = W.reshape(group, W.shape[0] // group, -1).swapaxes(1, 2)
     if not g.pointwise:
         out[...] = 0
-    for block in blocks(len(dy), dy.shape[2:], math.prod(W.shape[2:]) * out.shape[1], g.pointwise):
+    for block in blocks(len(dy), dy.shape[2:], math.prod(W.shape[2:]) * out.shape[1], g.pointwise, _elements(W)):
         part = block.of(dy)
         errors = _matrix(part, group, "dy")
         col = _scratch.take("col", dy, (group, weights.shape[1], errors.shape[2]))
@@ -152,6 +158,7 @@ def conv_backward_weights(
     dilation: Sequence[int],
     group: int,
     columns: Callable[..., None] = im2col,
+    add: Callable[[Any, Any, Any], None] = add_matmul,
 ) -> None:
     """Add the gradient of `conv` with respect to W to `dW` [O, C/group, *kernel], given dy [N, O, *positions].
 
@@ -161,10 +168,15 @@ def conv_backward_weights(
         raise ValueError("dW must be C-contiguous")
     g = Geometry(tuple(dW.shape[2:]), tuple(stride), tuple(pad), tuple(dilation), group)
     total = dW.reshape(group, dW.shape[0] // group, math.prod(dW.shape[1:]))
-    for block in blocks(len(x), dy.shape[2:], math.prod(dW.shape[2:]) * x.shape[1], g.pointwise):
+    for block in blocks(len(x), dy.shape[2:], math.prod(dW.shape[2:]) * x.shape[1], g.pointwise, _elements(dW)):
         part = block.of(dy)
         col = _columns(x, g, block, part.shape[1:], columns)
-        add_matmul(_matrix(part, group, "dy"), col.swapaxes(1, 2), total)
+        add(_matrix(part, group, "dy"), col.swapaxes(1, 2), total)
+
+
+def _elements(x: Any) -> int | None:
+    """Return how many elements a block of columns may have on a device; None on the host."""
+    return None if isinstance(x, np.ndarray) else DEVICE_BLOCK_ELEMENTS
 
 
 def _columns(x: Any, g: Geometry, block: Block, shape: Sequence[int], columns: Callable[..., None]) -> Any:

@@ -7,6 +7,8 @@ threshold says: those for GPUs and in plain Python suppress above it, the one in
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,16 +36,38 @@ def nms(boxes: Any, scores: Any, threshold: float, inclusive: bool = False) -> A
     return order[xp.asarray(kept, dtype=np.int64)]
 
 
+def nms_by_group(
+    boxes: Any, scores: Any, keys: Any, threshold: float, alone: Callable[[Any, Any, float], Any] = nms
+) -> Any:
+    """Return the indices (int64), ascending, of the boxes that stay when only those of one group suppress each other.
+
+    keys [R, K]: boxes are of one group if their K numbers are the same. `alone` is `nms` of one group.
+    """
+    xp = array_module(boxes)
+    columns = as_numpy(keys).T
+    kept = [np.zeros(0, np.int64)]
+    for key in itertools.product(*map(np.unique, columns)):
+        members = np.flatnonzero(np.all([column == one for column, one in zip(columns, key, strict=True)], axis=0))
+        rows = xp.asarray(members)
+        kept.append(members[as_numpy(alone(boxes[rows], scores[rows], threshold))])
+    return xp.asarray(np.sort(np.concatenate(kept)))
+
+
 def ordered(boxes: Any, scores: Any) -> tuple[Any, Any]:
     """Return `boxes` as floats, and their order by falling score; NetError unless [R, 4] and [R] go together."""
     xp = array_module(boxes)
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
-        raise NetError(f"nms takes boxes [R, 4] and scores [R], not {boxes.shape} and {scores.shape}")
+    check(boxes, scores)
     if boxes.dtype.kind != "f":
         boxes = boxes.astype(np.float32)
     # -scores would wrap round for unsigned integers, and has no order that NumPy and CuPy sort equally in float16.
     order = np.argsort(-as_numpy(scores).astype(np.float64), kind="stable")
     return boxes, xp.asarray(order.astype(np.int64, copy=False))
+
+
+def check(boxes: Any, scores: Any) -> None:
+    """Raise NetError unless `boxes` [R, 4] and `scores` [R] go together."""
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
+        raise NetError(f"nms takes boxes [R, 4] and scores [R], not {boxes.shape} and {scores.shape}")
 
 
 def highest_allowed(dtype: Any, threshold: float, inclusive: bool) -> Any:

@@ -39,7 +39,7 @@ def roi_cells(rois: Any, pooled: tuple[int, int], scale: float, shape: tuple[int
     precision of `rois`, since the rounding of a cell's end decides which pixels it holds.
     """
     rois = as_numpy(rois)
-    _check(rois, shape[0])
+    check(rois, shape[0])
     scaled = np.clip(rois[:, 1:] * rois.dtype.type(scale), -FAR, FAR)
     whole = np.floor(np.abs(scaled))
     box = (np.copysign(whole + (np.abs(scaled) - whole >= 0.5), scaled)).astype(np.int64)
@@ -58,7 +58,7 @@ def _edges(start: np.ndarray, end: np.ndarray, cells: int, size: int, dtype: Any
     return np.clip(first, 0, size), np.clip(last, 0, size)
 
 
-def _check(rois: np.ndarray, N: int) -> None:
+def check(rois: np.ndarray, N: int) -> None:
     finite = np.isfinite(rois).all(axis=1)
     if not finite.all():
         r = int(np.argmin(finite))

@@ -5,8 +5,7 @@ that was subtracted from `data`, as Caffe leaves it. The gradient g that a rule 
 
     g = scale * diff + l2 * data + l1 * sign(data)
 
-with the numbers of `Terms`. `rate` is the learning rate of this parameter. Histories start at zero. NumPy's ufuncs run
-where their arrays live, so the same lines serve CuPy.
+with the numbers of `Terms`. `rate` is the learning rate of this parameter. Histories start at zero.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from minicaffe.ops.arrays import array_module
 
 Array = Any
 
@@ -92,7 +93,7 @@ def adadelta_update(
         _average(h, g * g, decay)
         ratio = s + delta
         ratio /= h + delta
-        g *= np.sqrt(ratio, out=ratio)
+        g *= array_module(ratio).sqrt(ratio, out=ratio)
         _average(s, g * g, decay)
         g *= rate
         w -= g
@@ -137,7 +138,7 @@ def _gradient(g: Array, w: Array, terms: Terms) -> None:
     if terms.l2:
         g += terms.l2 * w
     if terms.l1:
-        g += terms.l1 * np.sign(w)
+        g += terms.l1 * array_module(w).sign(w)
 
 
 def _average(h: Array, x: Array, decay: float) -> None:
@@ -148,6 +149,6 @@ def _average(h: Array, x: Array, decay: float) -> None:
 
 
 def _divide_by_root(g: Array, h: Array, delta: float) -> None:
-    root = np.sqrt(h)
+    root = array_module(h).sqrt(h)
     root += delta
     g /= root

@@ -17,6 +17,7 @@ import numpy as np
 
 from minicaffe.errors import SolverError, WeightsError, missing_dependency
 from minicaffe.files import written_aside
+from minicaffe.ops.arrays import as_numpy
 from minicaffe.proto import schema, wire
 from minicaffe.proto.wire import StoredState
 from minicaffe.solver.nets import place
@@ -92,7 +93,7 @@ def _state(solver: Solver, model: str) -> StoredState:
         iter=solver.iter,
         learned_net=model,
         current_step=progress.current_step,
-        history=solver.updater.histories(),
+        history=[as_numpy(history) for history in solver.updater.histories()],
         minicaffe_state=json.dumps(solver.get_state()).encode(),
         minimum_loss=progress.minimum_loss if watched else None,
         iter_last_event=progress.iter_last_event if watched else 0,

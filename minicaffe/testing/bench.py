@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicaffe import fillers
+from minicaffe import device, fillers
 from minicaffe.assembly import check_counts
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, Setting, layer_class
@@ -46,15 +46,15 @@ class Bench:
     ):
         from minicaffe.net import Net
 
-        self.case = case
+        self.case, xp = case, device.ops().xp
         self.streams = Streams(SEED)
         phase = TRAIN if case.train else TEST
         setting = Setting(phase, dtype, streams=self.streams, build_net=Net)
         param = definition(case)
         self.layer: Layer = layer_class(param).create(param, setting)
-        self.bottom = [Blob((), dtype, name) for name in param.bottom]
+        self.bottom = [Blob((), dtype, name, xp) for name in param.bottom]
         self.feed(shapes)
-        self.top = [Blob((), dtype, name) for name in param.top]
+        self.top = [Blob((), dtype, name, xp) for name in param.top]
         if in_place:
             self.top[0] = self.bottom[0]
         check_counts(self.layer, param, self.bottom, self.top)
@@ -63,7 +63,7 @@ class Bench:
         self._fill_parameters()
         if case.hand_over is not None:
             case.hand_over(self.layer)
-        self._at_start = [blob.array.copy() for blob in self.layer.blobs]
+        self._at_start = [blob.data.copy() for blob in self.layer.blobs]
         self._streams_at_start = self.streams.get_state()["streams"]
 
     def _fill_parameters(self) -> None:
@@ -72,12 +72,12 @@ class Bench:
             stream = Streams(SEED).stream(f"param/{j}")
             filled = Blob(blob.shape, np.float64, blob.name)
             if drawn is not None:
-                filled.array[...] = drawn.values(stream, blob.shape)
+                filled.data[...] = drawn.values(stream, blob.shape)
             elif j in self.layer.fillers:
                 fillers.fill(filled, self.layer.fillers[j], stream)
-            if drawn is None and not filled.array.any():
-                filled.array[...] = 0.5 * stream.standard_normal(blob.shape)
-            blob.array[...] = filled.array.astype(np.float32)
+            if drawn is None and not filled.data.any():
+                filled.data[...] = 0.5 * stream.standard_normal(blob.shape)
+            blob.data[...] = filled.data.astype(np.float32)
 
     @property
     def learned(self) -> list[int]:
@@ -102,7 +102,7 @@ class Bench:
         for i, (blob, drawn) in enumerate(zip(self.bottom, self.case.inputs, strict=True)):
             shape = drawn.shape if shapes is None else shapes[i]
             blob.reshape(*shape)
-            blob.array[...] = drawn.values(Streams(SEED).stream(f"input/{i}"), shape).astype(np.float32)
+            blob.data[...] = drawn.values(Streams(SEED).stream(f"input/{i}"), shape).astype(np.float32)
 
     def rewind(self) -> None:
         """Put random streams and parameters back to where they were before the first forward."""
@@ -111,7 +111,7 @@ class Bench:
         start = {name: self._streams_at_start.get(name) or pristine.stream(name).bit_generator.state for name in used}
         self.streams.set_state({"seed": SEED, "streams": start})
         for blob, values in zip(self.layer.blobs, self._at_start, strict=True):
-            blob.array[...] = values
+            blob.data[...] = values
 
     def forward(self) -> None:
         """Reshape, then forward, as a net does."""
@@ -130,17 +130,17 @@ class Bench:
     def objective(self) -> tuple[float, float]:
         """Forward; return the weighted sum of all tops, and the sum of its terms' sizes to judge rounding by."""
         self.forward()
-        terms = [(blob.array * w).ravel() for blob, w in zip(self.top, self.weights(), strict=True)]
+        terms = [(blob.data * w).ravel() for blob, w in zip(self.top, self.weights(), strict=True)]
         return float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
 
     def seed_diffs(self, top_diffs: Sequence[np.ndarray] | None = None) -> None:
         """Prepare backward: sentinels in the bottoms' diffs, zeros in the parameters', `top_diffs` in the tops'."""
         for blob in self.bottom:
-            blob.diff_array[...] = SENTINEL
+            blob.diff[...] = SENTINEL
         for blob in self.layer.blobs:
-            blob.diff_array[...] = 0
+            blob.diff[...] = 0
         for blob, diff in zip(self.top, self.weights() if top_diffs is None else top_diffs, strict=True):
-            blob.diff_array[...] = diff
+            blob.diff[...] = diff
 
     def backward(self, propagate_down: Sequence[int] | None = None) -> None:
         """Run backward for these bottoms (default: all that have a gradient)."""
@@ -150,14 +150,14 @@ class Bench:
     def run(self, propagate_down: Sequence[int] | None = None) -> Results:
         """Forward, then backward for these bottoms; return what came out."""
         self.forward()
-        tops = [blob.array.copy() for blob in self.top]
+        tops = [blob.data.copy() for blob in self.top]
         self.seed_diffs()
         self.backward(propagate_down)
         return Results(tops, *self.diffs())
 
     def diffs(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return copies of the bottoms' and the parameters' diffs."""
-        return ([blob.diff_array.copy() for blob in self.bottom], [blob.diff_array.copy() for blob in self.layer.blobs])
+        return ([blob.diff.copy() for blob in self.bottom], [blob.diff.copy() for blob in self.layer.blobs])
 
     def aliased(self, i: int) -> bool:
         """Whether the diff of bottom `i` is the memory of a top's diff, as in Flatten."""
@@ -178,7 +178,7 @@ def _parameter(j: int) -> Pick:
 def moved(case: Case, pick: Pick, by: np.ndarray) -> Bench:
     """Return a new bench on which one blob's values have been moved."""
     bench = Bench(case)
-    pick(bench).array[...] += by
+    pick(bench).data[...] += by
     return bench
 
 

@@ -34,7 +34,7 @@ def check_elements(
         bench.seed_diffs(_top_diffs(bench, element))
         bench.backward()
         for name, pick in bench.picks():
-            computed, size = pick(bench).diff_array.ravel(), np.abs(pick(bench).array.ravel())
+            computed, size = pick(bench).diff.ravel(), np.abs(pick(bench).data.ravel())
             for at in map(int, np.flatnonzero((size < kink - kink_range) | (size > kink + kink_range))):
                 estimated = _estimate(case, pick, at, step, element)
                 if abs(computed[at] - estimated) > threshold * max(abs(computed[at]), abs(estimated), 1.0):
@@ -44,7 +44,7 @@ def check_elements(
 
 def _top_diffs(bench: Bench, element: Element | None) -> list[np.ndarray]:
     if element is None:
-        return [blob.array * (t in bench.through) for t, blob in enumerate(bench.top)]
+        return [blob.data * (t in bench.through) for t, blob in enumerate(bench.top)]
     diffs = [np.zeros(blob.shape) for blob in bench.top]
     diffs[element[0]].reshape(-1)[element[1]] = 2
     return diffs
@@ -60,5 +60,5 @@ def _estimate(case: Case, pick: Pick, at: int, step: float, element: Element | N
 def _objective(bench: Bench, element: Element | None) -> float:
     bench.forward()
     if element is None:
-        return sum(0.5 * float((bench.top[t].array ** 2).sum()) for t in bench.through)
-    return 2 * float(bench.top[element[0]].array.reshape(-1)[element[1]])
+        return sum(0.5 * float((bench.top[t].data ** 2).sum()) for t in bench.through)
+    return 2 * float(bench.top[element[0]].data.reshape(-1)[element[1]])

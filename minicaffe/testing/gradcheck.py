@@ -57,14 +57,14 @@ def checks_for(case: Case) -> list[Check]:
 def check_forward(case: Case) -> None:
     """The tops are finite, the bottoms keep their values, and the same forward twice gives the same numbers."""
     first, second = Bench(case), Bench(case)
-    before = [blob.array.copy() for blob in first.bottom]
+    before = [blob.data.copy() for blob in first.bottom]
     first.forward()
     second.forward()
     for t, (blob, again) in enumerate(zip(first.top, second.top, strict=True)):
-        expect(bool(np.isfinite(blob.array).all()), case, f"top[{t}] is not finite: {blob.array}")
-        same(case, f"top[{t}] of a second layer like the first", again.array, blob.array, 0)
+        expect(bool(np.isfinite(blob.data).all()), case, f"top[{t}] is not finite: {blob.data}")
+        same(case, f"top[{t}] of a second layer like the first", again.data, blob.data, 0)
     for i, (blob, values) in enumerate(zip(first.bottom, before, strict=True)):
-        same(case, f"bottom[{i}] after forward", blob.array, values, 0)
+        same(case, f"bottom[{i}] after forward", blob.data, values, 0)
 
 
 def check_gradients(case: Case) -> None:
@@ -75,7 +75,7 @@ def check_gradients(case: Case) -> None:
         stream = np.random.Generator(np.random.PCG64(SEED))
         for _ in range(DIRECTIONS):
             v = stream.standard_normal(pick(bench).shape)
-            analytic = float((pick(bench).diff_array * v).sum())
+            analytic = float((pick(bench).diff * v).sum())
             numeric, noise = _slope(case, pick, v)
             allowed = TOLERANCE * max(abs(analytic), abs(numeric)) + noise
             expect(
@@ -141,7 +141,7 @@ def check_float32(case: Case) -> None:
     expected, got = double.run(), single.run()
     same_results(case, "float32", got, expected, FLOAT32)
     for blob in chain(single.top, single.bottom, single.layer.blobs):
-        expect(blob.array.dtype == np.float32, case, f"blob {blob.name!r} became {blob.array.dtype} in a float32 net")
+        expect(blob.data.dtype == np.float32, case, f"blob {blob.name!r} became {blob.data.dtype} in a float32 net")
 
 
 # -- their parts ------------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def check_float32(case: Case) -> None:
 
 def _slope(case: Case, pick: Pick, v: np.ndarray) -> tuple[float, float]:
     """Return the derivative along `v` by central difference, and how much of it may be rounding."""
-    h = STEP * max(1.0, float(np.abs(pick(Bench(case)).array).max(initial=0)))
+    h = STEP * max(1.0, float(np.abs(pick(Bench(case)).data).max(initial=0)))
     (high, size), (low, _) = (moved(case, pick, sign * h * v).objective() for sign in (1, -1))
     return (high - low) / (2 * h), ROUNDING * size
 
@@ -190,4 +190,4 @@ def _refuses(case: Case, i: int) -> None:
 
 def _untouched_tops(bench: Bench, when: str) -> None:
     for t, (blob, weight) in enumerate(zip(bench.top, bench.weights(), strict=True)):
-        same(bench.case, f"diff of top[{t}] after {when}", blob.diff_array, weight, 0)
+        same(bench.case, f"diff of top[{t}] after {when}", blob.diff, weight, 0)

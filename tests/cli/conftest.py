@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,12 @@ max_iter: 6 display: 2 snapshot: 4 snapshot_prefix: "tiny"
 test_iter: 2 test_interval: 4
 random_seed: 7
 """
+
+
+@pytest.fixture(autouse=True)
+def no_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without CuPy, whatever this one has: a GPU that is asked for is not there."""
+    monkeypatch.setitem(sys.modules, "cupy", None)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from minicaffe import device
 from minicaffe.cli import flags
 from minicaffe.cli.main import verb_parser
 from minicaffe.errors import DeviceError
@@ -75,12 +76,36 @@ def test_pieces_of_a_comma_list() -> None:
     assert flags.pieces("") == []
 
 
-def test_a_gpu_is_never_replaced_silently(train) -> None:
+def test_a_gpu_is_never_replaced_silently(train, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(DeviceError, match="add --cpu"):
         flags.use_device(train.parse(["s", "--gpu", "0"]))
     with pytest.raises(DeviceError, match=r"s\.prototxt: solver_mode: GPU asks for a GPU"):
         flags.use_device(train.parse(["s"]), asked_by_file="s.prototxt: solver_mode: GPU")
-    flags.use_device(train.parse(["s", "--cpu"]), asked_by_file="s.prototxt: solver_mode: GPU")
+    assert flags.use_device(train.parse(["s", "--cpu"]), asked_by_file="s.prototxt: solver_mode: GPU") is None
+
+
+@pytest.mark.parametrize(("given", "said"), [("0,1", "one GPU at a time"), ("0, 1", "raise iter_size")])
+def test_several_gpus_are_refused(train, given: str, said: str) -> None:
+    with pytest.raises(DeviceError, match=said):
+        flags.use_device(train.parse(["s", "--gpu", given]))
+
+
+def test_the_file_names_a_gpu_where_the_flag_does_not(train, monkeypatch) -> None:
+    chosen = []
+    monkeypatch.setattr(device, "set_device", lambda number, asked: chosen.append((number, asked)))
+    monkeypatch.setattr(device, "set_mode_gpu", lambda asked: None)
+    assert flags.use_device(train.parse(["s"]), "s.prototxt: solver_mode: GPU", 3) == 3
+    assert flags.use_device(train.parse(["s", "--gpu=1"]), "s.prototxt: solver_mode: GPU", 3) == 1
+    assert chosen == [(3, "s.prototxt: solver_mode: GPU"), (1, "--gpu 1")]
+    assert flags.device_line(1) == "Use GPU with device ID 1"
+    assert flags.device_line(None) == "Use CPU."
+
+
+def test_a_gpu_has_a_number(train, capsys) -> None:
+    with pytest.raises(SystemExit):
+        flags.use_device(train.parse(["s", "--gpu=first"]))
+    assert "give the number of a GPU, or all" in capsys.readouterr().err
 
 
 def test_gpu_and_cpu_exclude_each_other(train, capsys) -> None:

@@ -21,7 +21,16 @@ def test_every_operation_is_there_on_both_ways(name: str) -> None:
 
 
 def test_overrides_are_operations() -> None:
-    assert set(package.CPU_OVERRIDES) <= set(package.DEFINITIONS)
+    assert set(package.CPU_OVERRIDES) | set(package.CUDA_OVERRIDES) <= set(package.DEFINITIONS)
+
+
+@pytest.mark.parametrize("name", sorted(package.CUDA_OVERRIDES))
+def test_overrides_on_a_gpu_take_what_the_definitions_take(name: str) -> None:
+    pretended = package.DeviceOps("pretended", None, package.CUDA_OVERRIDES, package="cuda")
+    ours, theirs = getattr(pretended, name), getattr(package.definition(), name)
+    injected = ("columns", "sums", "add", "alone", "relu")  # what devices, not layers, choose
+    taken = [[each for each in inspect.signature(one).parameters if each not in injected] for one in (ours, theirs)]
+    assert taken[0] == taken[1]
 
 
 def test_an_unknown_operation_is_no_attribute() -> None:

@@ -22,6 +22,11 @@ def nms(boxes: Any, scores: Any, threshold: float, inclusive: bool = False) -> A
     return order[~gone]
 
 
+def nms_by_group(boxes: Any, scores: Any, keys: Any, threshold: float) -> Any:
+    """As `minicaffe.ops.nms.nms_by_group`."""
+    return definition.nms_by_group(boxes, scores, keys, threshold, nms)
+
+
 @kernel
 def _suppress(
     x1: Any, y1: Any, x2: Any, y2: Any, one: Any, limit: Any, gone: Any
