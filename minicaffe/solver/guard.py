@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from minicaffe.errors import SolverError, describe, did_you_mean
-from minicaffe.ops.arrays import as_numpy
 
 log = logging.getLogger("minicaffe")
 
@@ -75,9 +74,9 @@ def diagnose(net: Any) -> str:
             continue
         lines = [f"  first not finite: {what} of {describe(step.param)}", f"    {what}: {statistics(array)}"]
         for i, blob in enumerate(step.bottom):
-            lines.append(f"    bottom[{i}] {blob.name!r}: {statistics(as_numpy(blob.array))}")
+            lines.append(f"    bottom[{i}] {blob.name!r}: {statistics(blob.data)}")
         for j, blob in enumerate(step.layer.blobs):
-            lines.append(f"    parameter {j}: {statistics(as_numpy(blob.array))}")
+            lines.append(f"    parameter {j}: {statistics(blob.data)}")
         return "\n".join(lines)
     return "  every blob and gradient is finite by itself, but the sum of the squares overflows: it has diverged"
 
@@ -85,18 +84,18 @@ def diagnose(net: Any) -> str:
 def _arrays(net: Any) -> Iterator[tuple[Any, str, np.ndarray]]:
     for step in net.steps:
         for j, blob in enumerate(step.layer.blobs):
-            yield step, f"parameter {j}", as_numpy(blob.array)
+            yield step, f"parameter {j}", blob.data
         for i, blob in enumerate(step.top):
-            yield step, f"top[{i}] {blob.name!r}", as_numpy(blob.array)
+            yield step, f"top[{i}] {blob.name!r}", blob.data
     for step in reversed(net.steps):
         if not step.runs_backward:
             continue
         for i, blob in enumerate(step.bottom):
             if step.propagate_down[i] and blob.has_diff:
-                yield step, f"diff of bottom[{i}] {blob.name!r}", as_numpy(blob.diff_array)
+                yield step, f"diff of bottom[{i}] {blob.name!r}", blob.diff
         for j, blob in enumerate(step.layer.blobs):
             if blob.has_diff:
-                yield step, f"diff of parameter {j}", as_numpy(blob.diff_array)
+                yield step, f"diff of parameter {j}", blob.diff
 
 
 def statistics(x: np.ndarray) -> str:

@@ -62,6 +62,7 @@ class ndarray:  # noqa: N801
     nbytes = property(lambda self: self._a.nbytes)
     strides = property(lambda self: self._a.strides)
     flags = property(lambda self: self._a.flags)
+    device = property(lambda self: "<pretended>")
     T = property(lambda self: ndarray(self._a.T))
 
     @property
