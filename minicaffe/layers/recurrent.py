@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer
 from minicaffe.proto import schema

@@ -14,7 +14,7 @@ import pytest
 
 from minicaffe import ops as package
 from minicaffe.errors import DeviceError
-from minicaffe.ops.cuda import convolution, cudnn, nvidia
+from minicaffe.ops.cuda import cudnn, nvidia
 from minicaffe.ops.cuda.options import OPTIONS
 from tests import fakecupy
 from tests.fakecupy import kernels
@@ -146,17 +146,16 @@ def test_a_call_that_fails_is_told_in_cudnns_words(library: Any) -> None:
 
 
 def test_engines(library: Any, device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert device.with_engine(0) is device.with_engine(convolution.CUDNN) is device
-    before, plain = library.stand_in_heuristics(), device.with_engine(convolution.CAFFE)
+    assert device.with_engine(0) is device.with_engine(package.CUDNN) is device
+    before, plain = library.stand_in_heuristics(), device.with_engine(package.CAFFE)
     run(plain)
-    assert plain is device.with_engine(convolution.CAFFE)
     assert library.stand_in_heuristics() == before
     monkeypatch.setattr(nvidia, "cudnn", lambda: None)
     with pytest.raises(
         DeviceError, match=r"engine: CUDNN .* is not on this machine\n  pip install nvidia-cudnn-cu1[23]"
     ):
-        device.with_engine(convolution.CUDNN)
-    assert package.default().with_engine(convolution.CUDNN) is package.default()
+        device.with_engine(package.CUDNN)
+    assert package.default().with_engine(package.CUDNN) is package.default()
 
 
 # -- the library itself -----------------------------------------------------------------------------------------------
