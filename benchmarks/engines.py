@@ -15,8 +15,11 @@ from minicaffe.proto import schema
 RATE, MOMENTUM, DECAY = 1e-4, 0.9, 5e-4
 
 
-def build(row: rows.Row) -> tuple[Any, Any]:
-    """Return the solver of a row with an update (else None) and its net, weights and inputs in place."""
+def build(row: rows.Row, lean: bool = True) -> tuple[Any, Any]:
+    """Return the solver of a row with an update (else None) and its net, weights and inputs in place.
+
+    The net is lean, as for the verbs of the command line and as PyTorch: neither keeps what nobody needs any more.
+    """
     definition = row.definition()
     if row.kind == "step":
         param = schema.SolverParameter(
@@ -24,10 +27,10 @@ def build(row: rows.Row) -> tuple[Any, Any]:
             snapshot_after_train=False,
         )  # fmt: skip
         param.train_net_param.CopyFrom(definition)
-        solver = minicaffe.get_solver(param)
+        solver = minicaffe.get_solver(param, lean=lean)
         net = solver.net
     else:
-        solver, net = None, minicaffe.Net(definition, phase="TEST" if row.kind == "forward" else "TRAIN")
+        solver, net = None, minicaffe.Net(definition, phase="TEST" if row.kind == "forward" else "TRAIN", lean=lean)
     nets.fill(net)
     for name, values in nets.inputs_for(net, row.classes).items():
         net.blobs[name].data[...] = values

@@ -19,26 +19,47 @@ from minicaffe.errors import NetError
 MAX_AXES = 32
 
 
+GIVEN_UP = (
+    "its values are gone: the net is lean, others use a blob's memory once no layer needs it; to read this blob build "
+    "the net without lean=True, or name it: lean=['BLOB']"
+)
+
+
 class Memory:
     """`capacity` numbers that come into being, zeroed, when first used; shared by the blobs that alias each other."""
 
-    __slots__ = ("_flat", "capacity", "dtype")
+    __slots__ = ("_flat", "capacity", "dtype", "given_up", "pool")
 
     def __init__(self, capacity: int, dtype: Any):
         self.capacity = capacity
         self.dtype = dtype
         self._flat: Any = None
+        self.given_up = False
+        self.pool: Any = None
 
     @property
     def flat(self) -> np.ndarray:
         if self._flat is None:
-            self._flat = np.zeros(self.capacity, self.dtype)
+            if self.given_up:
+                raise NetError(GIVEN_UP)
+            new = self.pool.take(self.capacity, self.dtype) if self.pool else np.zeros(self.capacity, self.dtype)
+            self._flat = new
         return self._flat
 
     @property
     def allocated(self) -> bool:
         """True once the memory exists; untouched memory reads as zero without existing."""
         return self._flat is not None
+
+    def await_values(self, pool: Any) -> None:
+        """Be written to next: memory not there yet comes out of `pool`, with whatever numbers it holds."""
+        self.given_up, self.pool = False, pool
+
+    def give_up(self, pool: Any) -> None:
+        """Hand the memory to `pool`; reading is an error until values are awaited again."""
+        if self._flat is not None:
+            pool.give(self._flat)
+        self._flat, self.given_up = None, True
 
     def bind(self, window: np.ndarray) -> None:
         """Move into `window`, a flat array of at least `capacity` numbers; what was here before goes along."""
@@ -170,6 +191,11 @@ class Blob:
     def has_diff(self) -> bool:
         """Whether the diff owns memory; one that does not is zero everywhere."""
         return self._diff.allocated
+
+    @property
+    def gone(self) -> bool:
+        """Whether a lean net has given the data's memory to others."""
+        return self._data.given_up
 
     @property
     def has_data(self) -> bool:

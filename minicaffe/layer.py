@@ -53,7 +53,8 @@ class Layer:
     Class data: `bottoms`, `tops` (a number, or (least, most) with None for no limit), `equal_counts` (as many tops as
     bottoms), `auto_top` (tops left out of the prototxt are made), `in_place` (a top may be its bottom),
     `no_force_backward` (bottoms that `force_backward` leaves alone, negative ones counted from the last),
-    `default_loss_weights` (of the first tops).
+    `default_loss_weights` (of the first tops), `backward_reads` (which blobs' data backward reads, if not "bottom" and
+    "top" both: a lean net gives the others' memory up; `setup` may set it).
     """
 
     type: ClassVar[str] = ""
@@ -64,6 +65,7 @@ class Layer:
     in_place: ClassVar[bool] = True
     no_force_backward: ClassVar[tuple[int, ...]] = ()
     default_loss_weights: ClassVar[tuple[float, ...]] = ()
+    backward_reads: Sequence[str] = ("bottom", "top")
 
     def __init__(self, param: Any = None, setting: Setting | None = None):
         self.param = param if param is not None else schema.LayerParameter()

@@ -22,7 +22,8 @@ from minicaffe.errors import NetError, did_you_mean
 from minicaffe.graph import filter_net, insert_splits, merge_state, wire
 from minicaffe.layer import Layer, Setting, layer_type_list
 from minicaffe.layers.fork_fields import refuse_in_net
-from minicaffe.phase import Phase, as_phase
+from minicaffe.lean import Lean
+from minicaffe.phase import TRAIN, Phase, as_phase
 from minicaffe.proto import read_net, to_text
 from minicaffe.rng import Streams
 
@@ -39,9 +40,10 @@ class Net:
     `Net(file, phase, level=0, stages=None, weights=None)`, or the older `Net(file, weights, phase)`. `network_file`
     may also be a NetParameter, with `folder` the place its relative paths start from. `state` (a NetState) replaces
     phase, level and stages when the caller has merged them already. `share` is a net of which parameters of equal
-    layer name are used instead of own ones. dtype float64 is for checking gradients. `ops` are the operations of
-    the device to run on (default: of the one `minicaffe.device` says). Raises NetError, PrototxtError,
-    WeightsError.
+    layer name are used instead of own ones. `lean`: let blobs share memory; once no layer needs a blob's values they
+    are gone, but for the inputs, the outputs and the blobs named here (see `minicaffe.lean`). dtype float64 is for
+    checking gradients. `ops` are the operations of the device to run on (default: of the one `minicaffe.device`
+    says). Raises NetError, PrototxtError, WeightsError.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Net:
         rank: int = 0,
         size: int = 1,
         ops: Any = None,
+        lean: bool | Iterable[str] = False,
     ):
         phase, level, stages, weights = _pycaffe_arguments(positional, phase, level, stages, weights)
         if isinstance(network_file, (str, Path)):
@@ -86,6 +89,7 @@ class Net:
         }
         self._warned_dead = False
         self._build(definition, state, share)
+        self._lean = self._plan_memory(lean) if lean and not self.debug_info else None
         if weights is not None:
             self.copy_from(weights)
 
@@ -111,6 +115,11 @@ class Net:
         )
         self._name_things()
         self._log_plan()
+
+    def _plan_memory(self, lean: bool | Iterable[str]) -> Lean:
+        asked = () if isinstance(lean, bool) else lean
+        kept = [self.blobs[name] for name in (*self.inputs, *self.outputs, *asked)]
+        return Lean(self.steps, kept, trains=self.phase == TRAIN)
 
     def _borrow(self, share: Net | None) -> set[tuple[str, int]]:
         """Use the data of `share`'s parameters wherever layers of one name have them; return which those were."""
@@ -175,10 +184,14 @@ class Net:
         last = len(self.steps) - 1 if last is None else last
         while i <= last:
             end = self.group_end(i, last)
+            if self._lean:
+                self._lean.before(range(i, end + 1))
             if end > i:
                 self._attempt(i, self.steps[i].forward_with, self.steps[i + 1 : end + 1])
             else:
                 loss += self._forward_one(i)
+            if self._lean:
+                self._lean.after(range(i, end + 1))
             i = end + 1
         return float(loss)
 
@@ -213,12 +226,20 @@ class Net:
         for i in range(len(self.steps) - 1 if first is None else first, last - 1, -1):
             self._call("before_backward", i)
             if self.steps[i].runs_backward:
-                self._attempt(i, self.steps[i].backward)
-                if self.debug_info:
-                    debug.log_backward(self, i)
+                self._backward_one(i)
             self._call("after_backward", i)
         if self.debug_info and first is None and last == 0:
             debug.log_totals(self)
+
+    def _backward_one(self, i: int) -> None:
+        event = range(2 * len(self.steps) - 1 - i, 2 * len(self.steps) - i)
+        if self._lean:
+            self._lean.before(event)
+        self._attempt(i, self.steps[i].backward)
+        if self.debug_info:
+            debug.log_backward(self, i)
+        if self._lean:
+            self._lean.after(event)
 
     def forward_backward(self) -> float:
         """One forward and one backward pass; returns the loss. Parameter diffs accumulate."""

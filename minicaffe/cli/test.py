@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
 
     init_log()
     log.info(flags.device_line(gpu))
-    net = Net(model, TEST, level=args.level, stages=flags.pieces(args.stage), weights=args.weights)
+    net = Net(model, TEST, level=args.level, stages=flags.pieces(args.stage), weights=args.weights, lean=True)
     log.info("Running for %d iterations.", args.iterations)
     loss = 0.0
     means: dict[tuple[str, int], float] = {}

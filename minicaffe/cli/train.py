@@ -43,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nan", choices=["warn", "stop", "ignore"], default="warn", help="when the loss or gradient is not finite"
     )
+    parser.add_argument(
+        "--lean", action="store_true", help="less memory: blobs share it, once no layer needs their values any more"
+    )
     parser.add_argument("--log-json", metavar="FILE", help="append a JSON line for every display and test")
     parser.add_argument(
         "--data", default="", metavar="WHAT",
@@ -97,7 +100,7 @@ def tell_device(gpu: int | None) -> None:
 def make_solver(args: argparse.Namespace, path: Path, param: Any) -> Any:
     """Return the solver; that of a detector, with its photographs in place, if a flag of detection is given."""
     options = {"folder": path.resolve().parent, "nan": args.nan, "log_json": args.log_json}
-    options["skip_mismatch"] = args.skip_mismatch
+    options |= {"skip_mismatch": args.skip_mismatch, "lean": args.lean}
     if not (args.data or args.proposals or args.cfg or args.set):
         from minicaffe.solver import get_solver
 

@@ -39,6 +39,7 @@ from minicaffe.phase import TEST
 class BatchNorm(Layer):
     """Normalise every channel by its mean and variance."""
 
+    backward_reads = ()
     bottoms = 1
     tops = 1
     kept_y: np.ndarray | None = None

@@ -22,6 +22,7 @@ from minicaffe.layer import Layer, register
 class Concat(Layer):
     """Join."""
 
+    backward_reads = ()
     bottoms = (1, None)
     tops = 1
     in_place = False

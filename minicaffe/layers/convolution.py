@@ -18,12 +18,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from inspect import signature
 from typing import Any
 
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
-from minicaffe.layers.channels import channel_sum
 from minicaffe.layers.conv_geometry import Ints, read_geometry
 from minicaffe.layers.relu import only_relu
 
@@ -32,6 +30,7 @@ from minicaffe.layers.relu import only_relu
 class Convolution(Layer):
     """N-dimensional convolution with groups and dilation."""
 
+    backward_reads = ("bottom",)
     bottoms = (1, None)
     tops = (1, None)
     equal_counts = True
@@ -71,8 +70,7 @@ class Convolution(Layer):
         self.forward_with((), bottom, top)
 
     def absorbs(self, followers: Sequence[Layer]) -> bool:
-        plain = type(self).apply is Convolution.apply
-        return plain and only_relu(followers) and "relu" in signature(self.ops.conv).parameters
+        return type(self).apply is Convolution.apply and only_relu(followers)
 
     def forward_with(self, followers: Sequence[Layer], bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         W = self.blobs[0].array
@@ -90,7 +88,7 @@ class Convolution(Layer):
             dy = self.geometry.framed(y.diff_array)
             if len(self.blobs) > 1 and self.learns(1):
                 flat = dy.reshape(*dy.shape[:2], math.prod(dy.shape[2:]))
-                self.blobs[1].diff_array[...] += channel_sum(self.ops.xp, flat)
+                self.blobs[1].diff_array[...] += self.ops.channel_sums(flat)[0]
             if self.learns(0):
                 self.weights_gradient(self.geometry.framed(x.array), dy, W.diff_array)
             if wanted:

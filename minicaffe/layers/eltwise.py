@@ -49,6 +49,8 @@ class Eltwise(Layer):
             "coeff belongs to operation SUM; scale a product with a Power or Scale layer",
         )
         self.coeff: list[float] = coeff or [1.0] * len(bottom)
+        if param.operation == schema.EltwiseParameter.SUM:
+            self.backward_reads = ()
         self.operation = schema.EltwiseParameter.EltwiseOp.Name(param.operation).lower()
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -70,7 +72,7 @@ class Eltwise(Layer):
             self.ops.weighted_sum([blob.array for blob in bottom], self.coeff, top[0].array, True)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        xs = [blob.array for blob in bottom]
+        xs, y = [blob.array for blob in bottom if self.backward_reads], top[0].array if self.backward_reads else None
         if self.kept_x0 is not None:
             xs[0] = self.kept_x0
         gradient = getattr(self, f"{self.operation}_gradient")
@@ -78,14 +80,14 @@ class Eltwise(Layer):
         for i in reversed(range(len(bottom))):
             if propagate_down[i]:
                 with np.errstate(all="ignore"):
-                    gradient(i, xs, top[0].array, top[0].diff_array, bottom[i].diff_array)
+                    gradient(i, xs, y, top[0].diff_array, bottom[i].diff_array)
 
     # -- SUM ----------------------------------------------------------------------------------------------------------
 
     def sum(self, xs: list[np.ndarray], y: np.ndarray) -> None:
         self.ops.weighted_sum(xs, self.coeff, y)
 
-    def sum_gradient(self, i: int, xs: list[np.ndarray], y: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> None:
+    def sum_gradient(self, i: int, xs: list[np.ndarray], y: None, dy: np.ndarray, dx: np.ndarray) -> None:
         if self.coeff[i] != 1:
             self.ops.xp.multiply(dy, self.coeff[i], out=dx)
         elif not self.ops.xp.may_share_memory(dx, dy):

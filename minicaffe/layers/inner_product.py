@@ -26,6 +26,7 @@ from minicaffe.layers.relu import only_relu
 class InnerProduct(Layer):
     """Fully connected layer."""
 
+    backward_reads = ("bottom",)
     bottoms = 1
     tops = 1
     in_place = False

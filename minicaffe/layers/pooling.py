@@ -97,6 +97,7 @@ class Pool:
 class Pooling(Layer):
     """Maximum, average or stochastic pooling."""
 
+    backward_reads = ()
     bottoms = 1
     tops = (1, 2)
     in_place = False

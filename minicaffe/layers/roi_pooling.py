@@ -30,6 +30,7 @@ from minicaffe.layers.fork_fields import refuse
 class ROIPooling(Layer):
     """Maximum over a grid laid on every box."""
 
+    backward_reads = ("bottom",)
     bottoms = 2
     tops = 1
     in_place = False

@@ -34,6 +34,7 @@ class Scale(Broadcast):
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.param.scale_param
+        self.backward_reads = () if top[0] is bottom[0] and len(bottom) == 1 else ("bottom",)
         shape = bottom[1].shape if len(bottom) > 1 else self.learned_shape(bottom[0], param)
         if len(bottom) == 1:
             one = schema.FillerParameter(type="constant", value=1)

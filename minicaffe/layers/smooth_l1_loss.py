@@ -28,6 +28,7 @@ from minicaffe.layers.loss import LossLayer
 class SmoothL1Loss(LossLayer):
     """Huber-like loss of box regression, with weights inside and outside."""
 
+    backward_reads = ("bottom",)
     bottoms = (2, 4)
     no_force_backward = ()
     default_loss_weights = (0.0,)

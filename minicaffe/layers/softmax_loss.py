@@ -78,6 +78,8 @@ class ProbabilityLoss(LossLayer):
 class SoftmaxWithLoss(ProbabilityLoss):
     """Cross entropy of a softmax against class labels."""
 
+    backward_reads = ("top",)
+
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         xp = self.ops.xp
         p = self.predict(bottom)

@@ -19,6 +19,7 @@ from minicaffe.layer import Layer, register
 class Split(Layer):
     """Hand one blob to several consumers, and sum their gradients."""
 
+    backward_reads = ()
     bottoms = 1
     tops = (1, None)
     in_place = False

@@ -74,7 +74,7 @@ def diagnose(net: Any) -> str:
             continue
         lines = [f"  first not finite: {what} of {describe(step.param)}", f"    {what}: {statistics(array)}"]
         for i, blob in enumerate(step.bottom):
-            lines.append(f"    bottom[{i}] {blob.name!r}: {statistics(blob.data)}")
+            lines.append(f"    bottom[{i}] {blob.name!r}: {'gone' if blob.gone else statistics(blob.data)}")
         for j, blob in enumerate(step.layer.blobs):
             lines.append(f"    parameter {j}: {statistics(blob.data)}")
         return "\n".join(lines)
@@ -86,6 +86,8 @@ def _arrays(net: Any) -> Iterator[tuple[Any, str, np.ndarray]]:
         for j, blob in enumerate(step.layer.blobs):
             yield step, f"parameter {j}", blob.data
         for i, blob in enumerate(step.top):
+            if blob.gone:
+                continue
             yield step, f"top[{i}] {blob.name!r}", blob.data
     for step in reversed(net.steps):
         if not step.runs_backward:

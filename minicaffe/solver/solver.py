@@ -37,8 +37,9 @@ class Solver:
     that differ in shape from theirs as they are, which is an error otherwise. `nan` is what to do about a loss
     or a gradient that is not finite: "warn", "stop" or "ignore". `log_json` names a file for one JSON object a display
     or test line. `rank` of `size` counts the processes of data-parallel training; only rank 0 tests, displays and
-    saves. `folder` is where relative paths of a SolverParameter start. `ignore_unknown` skips, with a warning, fields
-    of the solver file that the schema does not have. Raises SolverError, NetError, PrototxtError, WeightsError.
+    saves. `folder` is where relative paths of a SolverParameter start. `ignore_unknown` skips, with a warning,
+    fields of the solver file that the schema does not have. `lean` makes the nets share memory between blobs whose
+    values nobody needs any more (see `Net`). Raises SolverError, NetError, PrototxtError, WeightsError.
 
     Attributes: `param` (its fields may be changed between steps), `net`, `test_nets`, `iter`, `lr`; `request`, polled
     between iterations (see `minicaffe.solver.signals`); `stopped`, whether one of them ended the last call of `step`;
@@ -60,6 +61,7 @@ class Solver:
         dtype: Any = np.float32,
         folder: str | Path | None = None,
         ignore_unknown: bool = False,
+        lean: bool = False,
     ):
         self.param = _read(definition, ignore_unknown)
         if self.type:
@@ -67,6 +69,7 @@ class Solver:
         from_file = isinstance(definition, (str, Path))
         self.folder = Path(definition).resolve().parent if from_file else Path(folder) if folder else None
         self.rank, self.size, self.dtype = rank, size, dtype
+        self.lean = lean and not self.param.debug_info
         log.info("Initializing solver from parameters: \n%s", to_text(self.param))
         _check(self.param)
         self.schedule = Schedule(self.param)
@@ -97,8 +100,9 @@ class Solver:
         streams = Streams(seed + self.rank if seed >= 0 else None)
         state = nets.states(self.param, definition, TRAIN)
         return Net(
-            definition, state=state, dtype=self.dtype, streams=streams, folder=folder, rank=self.rank, size=self.size
-        )
+            definition, state=state, dtype=self.dtype, streams=streams, folder=folder, rank=self.rank, size=self.size,
+            lean=self.lean,
+        )  # fmt: skip
 
     def _test_nets(self) -> list[Net]:
         made = []
@@ -107,7 +111,10 @@ class Solver:
             definition, folder = source.read(self.folder)
             state = nets.states(self.param, definition, TEST, k)
             streams = Streams(self.net.streams.seed)
-            net = Net(definition, state=state, dtype=self.dtype, streams=streams, folder=folder, share=self.net)
+            net = Net(
+                definition, state=state, dtype=self.dtype, streams=streams, folder=folder, share=self.net,
+                lean=self.lean,
+            )  # fmt: skip
             net.debug_info = self.param.debug_info
             made.append(net)
         return made

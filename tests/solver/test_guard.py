@@ -81,7 +81,7 @@ def test_a_bottom_diff_is_found() -> None:
 
     class Blob:
         def __init__(self, name: str, diff: float):
-            self.name, self.has_diff, self.data, self.diff = name, True, np.ones(2), np.full(2, diff)
+            self.name, self.has_diff, self.gone, self.data, self.diff = name, True, False, np.ones(2), np.full(2, diff)
 
     a, b, c = Blob("a", np.nan), Blob("b", np.nan), Blob("c", 1.0)
     net = type("N", (), {"steps": [Step(a, b, "low"), Step(b, c, "high")]})
