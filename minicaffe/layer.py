@@ -99,6 +99,10 @@ class Layer:
         """Compute the diffs of the bottoms i with `propagate_down[i]`, and add to those of the parameters."""
         self.no_gradient(propagate_down)
 
+    def algorithm(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> str:
+        """Return, for people, how the arithmetic is done where there are several ways; "" if there is one only."""
+        return ""
+
     def absorbs(self, followers: Sequence[Layer]) -> bool:
         """Whether `forward_with` can do the work of these layers, each in place on the only top, in their order."""
         return False

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels_compile_in_silence() -> None:
+    """Whether a test is the first to use a kernel does not change what it finds in the log."""
+    logging.getLogger("minicaffe.kernels").setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

@@ -158,8 +158,11 @@ def device_line(gpu: int | None) -> str:
 
 
 def limit_threads(count: int) -> None:
-    """Hold BLAS, OpenMP and numba to `count` threads: those already loaded, and those yet to be."""
+    """Hold our kernels, BLAS, OpenMP and numba to `count` threads: those already loaded, and those yet to be."""
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(count)))
+    kernels = sys.modules.get("minicaffe.ops.cpu.threads")
+    if kernels is not None:
+        kernels.recount()
 
     import threadpoolctl
 

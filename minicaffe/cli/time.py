@@ -1,6 +1,7 @@
 """Measure how long each layer takes, forward and backward.
 
-The log has Caffe's lines; a table with each layer's mean and share of the whole follows on standard output.
+The log has Caffe's lines; a table follows on standard output, with each layer's mean, its share of the whole, and how
+it is computed: the algorithm of a convolution, or the layer that does the work of a layer behind it on the way.
 """
 
 from __future__ import annotations

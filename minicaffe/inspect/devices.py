@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from minicaffe import ops
+from minicaffe.ops.cpu import threads
 from minicaffe.ops.cuda import nvidia
 from minicaffe.version import __version__
 
@@ -31,11 +32,12 @@ def cpu() -> Iterator[Row]:
     yield "CPU features", _features(np)
     yield "NumPy", np.__version__
     yield "BLAS", _blas()
+    yield "threads", f"{threads.count()}, of kernels and BLAS together; fewer with OMP_NUM_THREADS or --threads"
     problem = ops.numba_problem()
     if problem is None:
         import numba
 
-        yield "numba", f"{numba.__version__}, {numba.get_num_threads()} threads"
+        yield "numba", numba.__version__
     else:
         yield "numba", f"not used, the slower NumPy path runs instead: {problem} (pip install numba)"
 

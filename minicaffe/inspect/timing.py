@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class LayerTiming:
-    """Seconds one layer took, summed over all passes."""
+    """Seconds one layer took, summed over all passes; `how` names its algorithm, or the layer that does its work."""
 
     name: str
     type: str
     forward: float = 0.0
     backward: float = 0.0
+    how: str = ""
 
 
 @dataclass
@@ -46,15 +48,18 @@ def measure(net: Net, iterations: int, after_pass: Callable[[int, float], None] 
     without a loss can be timed too. The caller has run the net once, so that memory and kernels are in place; one more
     backward pass, unmeasured, does the same for the layers that training skips.
     """
-    timing = Timing([LayerTiming(step.param.name, step.param.type) for step in net.steps])
+    timing = Timing([_layer(step) for step in net.steps])
+    for first, last in net.fusions.items():
+        for follower in timing.layers[first + 1 : last + 1]:
+            follower.how = f"forward in {timing.layers[first].name}"
     clock = DeviceClock(net.setting.ops.xp) if net.setting.ops.on_device else HostClock()
     for step, learns in zip(reversed(net.steps), reversed(net.plan.params), strict=True):
         step.layer.param_propagate_down = learns
         _backward(step)
     pairs = list(zip(timing.layers, net.steps, strict=True))
     for number in range(1, iterations + 1):
-        for layer, step in pairs:
-            clock.run(layer, "forward", step.forward)
+        for i, run in _forwards(net):
+            clock.run(timing.layers[i], "forward", run)
         for layer, step in reversed(pairs):
             clock.run(layer, "backward", lambda step=step: _backward(step))  # type: ignore[misc]
         forward, backward = clock.finish()
@@ -116,20 +121,36 @@ class DeviceClock(HostClock):
         return super().finish()
 
 
+def _layer(step: Step) -> LayerTiming:
+    return LayerTiming(step.param.name, step.param.type, how=step.layer.algorithm(step.bottom, step.top))
+
+
+def _forwards(net: Net) -> Iterator[tuple[int, Callable[[], object]]]:
+    """Yield the number of each layer that runs, and its forward with those of the layers whose work it does."""
+    i, last = 0, len(net.steps) - 1
+    while i <= last:
+        end = net.group_end(i, last)
+        followers = net.steps[i + 1 : end + 1]
+        yield i, partial(net.steps[i].forward_with, followers) if followers else net.steps[i].forward
+        i = end + 1
+
+
 def _backward(step: Step) -> None:
     if type(step.layer).backward is not Layer.backward:
         step.backward()
 
 
 def table(timing: Timing) -> Iterator[str]:
-    """Yield a table: each layer's mean milliseconds forward, backward and together, and its share of the whole."""
+    """Yield a table: each layer's mean milliseconds forward, backward and together, its share of the whole, and how
+    its arithmetic is done where that is not the same for all."""
     width = max([len(layer.name) for layer in timing.layers] + [len("layer")])
     type_width = max([len(layer.type) for layer in timing.layers] + [len("type")])
     scale = 1000 / max(timing.iterations, 1)
-    yield f"{'layer':{width}}  {'type':{type_width}}  {'forward':>9}  {'backward':>9}  {'mean ms':>9}  {'share':>6}"
+    head = f"{'layer':{width}}  {'type':{type_width}}  {'forward':>9}  {'backward':>9}  {'mean ms':>9}  {'share':>6}"
+    yield head + ("  how" if any(layer.how for layer in timing.layers) else "")
     total = timing.total or 1.0
-    rows = [(layer.name, layer.type, layer.forward, layer.backward) for layer in timing.layers]
-    for name, kind, forward, backward in [*rows, ("total", "", timing.forward, timing.backward)]:
+    rows = [(layer.name, layer.type, layer.forward, layer.backward, layer.how) for layer in timing.layers]
+    for name, kind, forward, backward, how in [*rows, ("total", "", timing.forward, timing.backward, "")]:
         both = forward + backward
         means = "  ".join(f"{seconds * scale:9.3f}" for seconds in (forward, backward, both))
-        yield f"{name:{width}}  {kind:{type_width}}  {means}  {both / total:6.1%}"
+        yield f"{name:{width}}  {kind:{type_width}}  {means}  {both / total:6.1%}" + (f"  {how}" if how else "")

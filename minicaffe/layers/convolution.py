@@ -94,6 +94,12 @@ class Convolution(Layer):
             if wanted:
                 self.input_gradient(dy, W.array, self.geometry.framed(x.diff_array))
 
+    def algorithm(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> str:
+        """Return the algorithm of forward; where they differ, those of the gradients of the input and weights too."""
+        x = self.geometry.framed(bottom[0].array)
+        found = self.ops.conv_algorithm(x.shape, self.blobs[0].shape, *self.passing, x.dtype)
+        return "/".join(dict.fromkeys(found.values()))
+
     @property
     def passing(self) -> tuple[Ints, Ints, Ints, int]:
         """How the kernel passes over the image: stride, pad, dilation, group."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from minicaffe.blob import Blob
 from minicaffe.layer import register
 from minicaffe.layers.conv_geometry import Ints
 from minicaffe.layers.convolution import Convolution
@@ -30,6 +31,12 @@ class Deconvolution(Convolution):
 
     def output_sizes(self, sizes: Sequence[int]) -> Ints:
         return self.geometry.transposed_sizes(sizes)
+
+    def algorithm(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> str:
+        """Return how the convolution is computed of which this is the transpose."""
+        y = self.geometry.framed(top[0].array)
+        found = self.ops.conv_algorithm(y.shape, self.blobs[0].shape, *self.passing, y.dtype)
+        return "/".join(dict.fromkeys(found.values()))
 
     def apply(self, x: Any, W: Any, b: Any, y: Any) -> None:
         self.ops.conv_backward_data(x, W, *self.passing, y)

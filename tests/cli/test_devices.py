@@ -9,7 +9,8 @@ from minicaffe.cli.main import main
 def test_tells_what_there_is(capsys) -> None:
     assert main(["devices"]) == 0
     shown = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
-    for label in ("minicaffe", "Python", "CPU", "CPU features", "NumPy", "BLAS", "numba", "NVIDIA driver", "CuPy"):
+    cpu = ("CPU", "CPU features", "NumPy", "BLAS", "threads", "numba")
+    for label in ("minicaffe", "Python", *cpu, "NVIDIA driver", "CuPy"):
         assert shown[label].strip()
     assert "threads" in shown["BLAS"]
 

@@ -56,3 +56,20 @@ def test_a_net_without_a_loss_can_be_timed(tiny: Path, capsys) -> None:
     (tiny / "net.prototxt").write_text(text[: text.index('layer { name: "loss"')])
     assert main(["time", "net.prototxt", "--iterations=1"]) == 0
     assert "Initial loss: 0" in capsys.readouterr().err
+
+
+def test_names_how_each_layer_is_computed(tiny: Path, capsys) -> None:
+    (tiny / "conv.prototxt").write_text("""
+        layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 16 dim: 8 dim: 8 } } }
+        layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+            convolution_param { num_output: 16 kernel_size: 3 engine: CAFFE } }
+        layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+        layer { name: "up" type: "Deconvolution" bottom: "conv" top: "up"
+            convolution_param { num_output: 16 kernel_size: 3 } }
+    """)
+    assert main(["time", "conv.prototxt", "--iterations=1"]) == 0
+    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
+    assert rows["conv"][-1] == "plain"
+    assert rows["relu"][-3:] == ["forward", "in", "conv"]
+    assert float(rows["relu"][2]) == 0 < float(rows["conv"][2])
+    assert rows["up"][-1] != rows["data"][-1]

@@ -119,6 +119,17 @@ def test_the_number_of_threads_follows_the_environment(monkeypatch: pytest.Monke
     assert 1 <= count() <= (os.cpu_count() or 1)
 
 
+def test_a_change_of_the_environment_is_followed_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = threads.count()
+    with monkeypatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", str(before + 1))
+        assert threads.count() == before
+        threads.recount()
+        assert threads.count() == before + 1
+    threads.recount()
+    assert threads.count() == before
+
+
 @pytest.mark.usefixtures("many")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

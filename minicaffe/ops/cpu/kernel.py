@@ -18,7 +18,7 @@ import numba
 import numpy as np
 from numba.core import event
 
-log = logging.getLogger("minicaffe")
+log = logging.getLogger("minicaffe.kernels")
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 QUIET = 1.0  # seconds between two lines of progress

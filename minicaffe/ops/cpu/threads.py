@@ -23,6 +23,12 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(count() - 1, 1), thread_name_prefix="minicaffe-kernel")
 
 
+def recount() -> None:
+    """Look at OMP_NUM_THREADS again, which has changed."""
+    count.cache_clear()
+    _pool.cache_clear()
+
+
 if hasattr(os, "register_at_fork"):
     # A child process has none of its parent's threads, so it needs a pool of its own.
     os.register_at_fork(after_in_child=_pool.cache_clear)
