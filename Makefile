@@ -4,13 +4,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help train test test-oldest bench clean
+CUDA ?= cuda13x
+
+.PHONY: help train test test-oldest test-gpu bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make train   set up $(VENV), then train a detector on photographs of tree crowns and show what it finds'
 	@echo 'make test    set up $(VENV), then lint, type-check and run the test suite'
 	@echo 'make test-oldest   the suite again with the oldest protobuf that is supported, in an environment of its own'
+	@echo 'make test-gpu   the tests that need an NVIDIA GPU; CUDA=cuda12x for a driver of CUDA 12'
 	@echo 'make bench   time it beside PyTorch, installed in an environment of its own; about ten minutes, results in runs/bench'
 	@echo 'make clean   remove $(VENV), runs/ and whatever building and testing left behind'
 
@@ -29,6 +32,9 @@ test-oldest:
 	$(VENV)/oldest/bin/pip install --quiet 'protobuf==3.20.3'
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/oldest/bin/python -m pytest -n 2 -p no:cacheprovider
 
+test-gpu: $(VENV)/test.installed $(VENV)/$(CUDA).installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m gpu tests/gpu
+
 # Without PyTorch, where there is no build of it, minicaffe is timed alone.
 bench:
 	$(MAKE) VENV=$(VENV)/bench $(VENV)/bench/plot.installed
@@ -43,6 +49,7 @@ clean:
 $(VENV)/train.installed: EXTRA = quickstart
 $(VENV)/test.installed: EXTRA = test
 $(VENV)/plot.installed: EXTRA = plot
+$(VENV)/$(CUDA).installed: EXTRA = $(CUDA)
 $(VENV)/%.installed: setup.cfg | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable '.[$(EXTRA)]'
 	@touch $@

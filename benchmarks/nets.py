@@ -188,15 +188,28 @@ def fire(n: NetSpec, at: str, x: Any, squeezed: int) -> Any:
 # -- VGG16 and its detector -------------------------------------------------------------------------------------------
 
 
-def vgg16_trunk(height: int = 600, width: int = 800) -> Any:
+def vgg16_convolutions(n: NetSpec, x: Any) -> Any:
     """Simonyan and Zisserman 2015, from the image to conv5_3."""
-    n = NetSpec()
-    n.data = x = L.Input(shape={"dim": [1, 3, height, width]})
     for block, (outputs, depth) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), start=1):
         for k in range(1, depth + 1):
             x = conv_relu(n, f"conv{block}_{k}", f"relu{block}_{k}", x, outputs, 3, pad=1)
         if block < 5:
             x = pool(n, f"pool{block}", x, 2, 2)
+    return x
+
+
+def vgg16(n: NetSpec) -> Any:
+    """The whole classifier."""
+    x = pool(n, "pool5", vgg16_convolutions(n, n.data), 2, 2)
+    n.fc8 = L.InnerProduct(fc_relu_drop(n, 7, fc_relu_drop(n, 6, x)), num_output=1000)
+    return n.fc8
+
+
+def vgg16_trunk(height: int = 600, width: int = 800) -> Any:
+    """Its convolutions alone."""
+    n = NetSpec()
+    n.data = L.Input(shape={"dim": [1, 3, height, width]})
+    vgg16_convolutions(n, n.data)
     return n.to_proto()
 
 

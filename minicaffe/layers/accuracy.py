@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+import numpy as np
+
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
 from minicaffe.layers.loss import ignore_label, read_labels
@@ -68,7 +70,8 @@ class Accuracy(Layer):
         if len(top) > 1:
             counted = xp.ones_like(right)
             labels.clear_ignored(counted)
-            total = xp.bincount(labels.index.ravel(), counted.ravel(), minlength=classes)
-            top[1].array[...] = xp.bincount(labels.index.ravel(), right.ravel(), minlength=classes) / xp.maximum(
-                total, 1
+            total, found = (
+                xp.bincount(labels.index.ravel(), each.ravel().astype(np.float64), minlength=classes)
+                for each in (counted, right)
             )
+            top[1].array[...] = found / xp.maximum(total, 1)

@@ -22,7 +22,7 @@ def channel_sum(xp: Any, x: np.ndarray) -> np.ndarray:
     """Return (D,): the sums of `x` (outer, D, inner) over outer and inner."""
     outer, channels, inner = x.shape
     if xp is not np:
-        return x.sum(axis=(0, 2))
+        return x.sum(axis=2).sum(axis=0)  # rows first, which lie together
     if inner == 1:
         return x.reshape(outer, channels).sum(axis=0)
     return (x.reshape(outer * channels, inner) @ xp.ones(inner, x.dtype)).reshape(outer, channels).sum(axis=0)
@@ -31,7 +31,7 @@ def channel_sum(xp: Any, x: np.ndarray) -> np.ndarray:
 def channel_dot(xp: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return (D,): the sums of x · y, both (outer, D, inner), over outer and inner."""
     if xp is not np:
-        return (x * y).sum(axis=(0, 2))
+        return (x * y).sum(axis=2).sum(axis=0)
     if x.shape[2] < LONG_ROW:
         return xp.einsum("odi,odi->d", x, y)
     total = xp.zeros(x.shape[1], x.dtype)

@@ -24,8 +24,6 @@ from minicaffe.layer import register
 from minicaffe.layers.fork_fields import refuse
 from minicaffe.layers.loss import Labels, LossLayer, Normalizer, ignore_label, read_labels
 
-SMALLEST = float(np.finfo(np.float32).tiny)
-
 
 class ProbabilityLoss(LossLayer):
     """Base of the losses on a softmax: p along one axis of bottom[0], and one label at every place along the others."""
@@ -81,22 +79,13 @@ class SoftmaxWithLoss(ProbabilityLoss):
     backward_reads = ("top",)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        xp = self.ops.xp
         p = self.predict(bottom)
-        picked = xp.take_along_axis(p, self.labels.index[:, None], axis=1)[:, 0]
-        loss = -xp.log(xp.maximum(picked, SMALLEST))
-        self.labels.clear_ignored(loss)
-        top[0].array[...] = loss.sum() / self.norm
+        top[0].array[...] = self.ops.log_loss(p, self.labels.index, self.labels.ignored) / self.norm
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         self.no_gradient(propagate_down, 1)
         if not propagate_down[0]:
             return
-        xp = self.ops.xp
-        outer, classes, inner = self.shape
-        dx = bottom[0].diff_array.reshape(self.shape)
-        dx[...] = self.prob.array.reshape(self.shape)
-        at_label = (xp.arange(outer)[:, None] * classes + self.labels.index) * inner + xp.arange(inner)
-        dx.reshape(-1)[at_label] -= 1
-        dx *= self.loss_weight(top) / self.norm
-        self.labels.clear_ignored(dx)
+        p, dx = self.prob.array.reshape(self.shape), bottom[0].diff_array.reshape(self.shape)
+        scale = self.loss_weight(top) / self.norm
+        self.ops.log_loss_backward(p, self.labels.index, self.labels.ignored, scale, dx)

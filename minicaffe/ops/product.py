@@ -1,10 +1,16 @@
-"""Matrix products with what often follows them: a row added, and a rectifier."""
+"""Matrix products with what often follows them, a row added and a rectifier; and the norm, a product with itself."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minicaffe.ops.arrays import array_module
+
+
+def l2_norm(x: Any) -> float:
+    """Return the square root of the sum of the squares of x, any shape."""
+    return math.sqrt(float(array_module(x).vdot(x, x))) if x.size else 0.0
 
 
 def matmul(a: Any, b: Any, out: Any, row: Any = None, rectify: bool = False) -> None:

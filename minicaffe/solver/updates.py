@@ -188,7 +188,7 @@ class Updater:
         return math.hypot(*(self._norm(diff) for diff in (self.net.flat_diff, *rest)))
 
     def _norm(self, x: Any) -> float:
-        return math.sqrt(float(self.ops.xp.vdot(x, x))) if x.size else 0.0
+        return self.ops.l2_norm(x)
 
     def clip_scale(self) -> float:
         """Return the factor that brings the gradients within `clip_gradients`: 1 if they are, or if it is off."""

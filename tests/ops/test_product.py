@@ -67,3 +67,9 @@ def test_blas_gets_its_threads_back() -> None:
         before = counts()
         package.default().matmul(a, a, np.empty_like(a))
         assert counts() == before
+
+
+def test_l2_norm() -> None:
+    for ops in (package.definition(), package.default()):
+        assert ops.l2_norm(np.array([[3, 0], [0, -4]], np.float32)) == 5
+        assert ops.l2_norm(np.zeros((0,), np.float32)) == 0

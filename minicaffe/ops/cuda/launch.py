@@ -2,7 +2,8 @@
 
 A file is compiled when one of its kernels is first launched, for one type of number and one of index, and kept for the
 rest of the run; CuPy keeps what it compiled on disk, for the next. Multiplications and additions are never fused and no
-function is replaced by a faster and less exact one: the arithmetic is that of the definitions in `minicaffe.ops`.
+function is replaced by a faster and less exact one: the arithmetic is that of the definitions in `minicaffe.ops`. (CuPy
+itself has floats below 1e-38 taken for zero.)
 """
 
 from __future__ import annotations
@@ -43,6 +44,12 @@ def module(xp: Any, file: str, real: str, index: str) -> Any:
     return xp.RawModule(code=source(file), options=options(real, index))
 
 
+@cache
+def function(xp: Any, device: int, file: str, kernel: str, real: str, index: str) -> Any:
+    """Return a kernel of `file`, compiled for these types and loaded on the device at hand, number `device`."""
+    return module(xp, file, real, index).get_function(kernel)
+
+
 def suits(*arrays: Any) -> bool:
     """Return whether kernels take these arrays: C-contiguous, all float32 or all float64."""
     return (
@@ -71,5 +78,6 @@ def launch(
         index(each) if isinstance(each, int) else real.type(each) if isinstance(each, float) else each
         for each in arguments
     ]
-    function = module(array_module(arrays[0]), file, REALS[real], INDICES[index]).get_function(kernel)
-    function((blocks or min(-(-count // threads), MOST_BLOCKS),), (threads,), tuple(numbers))
+    xp = array_module(arrays[0])
+    run = function(xp, xp.cuda.Device().id, file, kernel, REALS[real], INDICES[index])
+    run((blocks or min(-(-count // threads), MOST_BLOCKS),), (threads,), tuple(numbers))

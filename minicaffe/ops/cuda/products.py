@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minicaffe.ops import accumulate as definition
+from minicaffe.ops import product
 from minicaffe.ops.arrays import array_module
 from minicaffe.ops.cuda.launch import launch, suits
 
@@ -17,6 +18,15 @@ def matmul(a: Any, b: Any, out: Any, row: Any = None, rectify: bool = False) -> 
     """As `minicaffe.ops.product.matmul`."""
     array_module(a).matmul(a, b, out=out)
     finish(out, row, rectify)
+
+
+def l2_norm(x: Any) -> float:
+    """As `minicaffe.ops.product.l2_norm`, without an array of squares."""
+    if array_module(x).__name__ != "cupy" or not x.flags.c_contiguous or not x.size:
+        return product.l2_norm(x)
+    from cupy import cublas
+
+    return float(cublas.nrm2(x.reshape(-1)))
 
 
 def finish(y: Any, b: Any, rectify: bool) -> None:

@@ -1,4 +1,4 @@
-// Softmax along the middle axis of x [outer, C, inner], as minicaffe/ops/softmax.py defines it.
+// Softmax along the middle axis of x [outer, C, inner], and its loss, as minicaffe/ops/softmax.py defines them.
 //
 // With inner = 1 a block works on each row, its threads joining their results by halves; else a thread works on each
 // column, and neighbouring threads read neighbouring numbers. y may be x, and dx may be dy.
@@ -69,5 +69,26 @@ extern "C" __global__ void backward_columns(
         Real total = 0;
         for (Index at = first; at < end; at += inner) total += dy[at] * y[at];
         for (Index at = first; at < end; at += inner) dx[at] = (dy[at] - total) * y[at];
+    }
+}
+
+// The loss of each label, to be added up; `ignored` counts where `ignores` is not 0.
+extern "C" __global__ void log_losses(
+    const Real* p, const long long* labels, const bool* ignored, Real* losses, Index outer, Index C, Index inner,
+    Index ignores) {
+    FOR_EACH(i, outer * inner) {
+        const Real own = p[(i / inner * C + (Index)labels[i]) * inner + i % inner];
+        const Real smallest = (Real)1.1754943508222875e-38;
+        losses[i] = ignores && ignored[i] ? (Real)0 : -log(own < smallest ? smallest : own);
+    }
+}
+
+extern "C" __global__ void log_loss_backward(
+    const Real* p, const long long* labels, const bool* ignored, const Real* scale, Real* dx, Index outer, Index C,
+    Index inner, Index ignores) {
+    FOR_EACH(at, outer * C * inner) {
+        const Index i = at / (C * inner) * inner + at % inner;
+        const Real one = (Index)labels[i] == at / inner % C ? (Real)1 : (Real)0;
+        dx[at] = ignores && ignored[i] ? (Real)0 : (p[at] - one) * *scale;
     }
 }

@@ -53,7 +53,7 @@ def same(device: Any, name: str, *arguments: Any, rounding: float = 0.0) -> None
     after, expected, result, wanted = both(device, name, *arguments)
     pairs = list(zip(after, expected, strict=True))
     if wanted is not None:
-        pairs.append((result.get(), wanted))
+        pairs.append((result.get(), np.asarray(wanted)))
     for ours, theirs in pairs:
         assert ours.dtype == theirs.dtype
         if rounding:
@@ -182,6 +182,24 @@ def test_softmax_in_place(device: Any, rng: np.random.Generator, dtype: Any) -> 
         ours = fakecupy.asarray(x)
         assert device.softmax(ours, axis, ours) is ours
         np.testing.assert_allclose(ours.get(), DEFINITION.softmax(x, axis), rtol=1e-5)
+
+
+@pytest.mark.parametrize("ignores", [False, True])
+@pytest.mark.parametrize("shape", [(6, 4, 1), (2, 3, 5)])
+def test_log_loss(device: Any, rng: np.random.Generator, dtype: Any, shape: tuple[int, ...], ignores: bool) -> None:
+    p = DEFINITION.softmax(rng.standard_normal(shape).astype(dtype), 1)
+    p[0, :, 0] = 0
+    labels = rng.integers(0, shape[1], (shape[0], shape[2]))
+    ignored = rng.random(labels.shape) < 0.3 if ignores else None
+    same(device, "log_loss", p, labels, ignored, rounding=8 * np.finfo(dtype).eps)
+    same(device, "log_loss_backward", p, labels, ignored, 0.5, np.empty_like(p))
+    got = fakecupy.empty(shape, dtype)
+    scale = fakecupy.asarray(np.array(0.5, dtype))  # a number that lies on the device
+    arrays = [each if each is None else fakecupy.asarray(each) for each in (p, labels, ignored)]
+    device.log_loss_backward(*arrays, scale, got)
+    expected = np.empty_like(p)
+    DEFINITION.log_loss_backward(p, labels, ignored, 0.5, expected)
+    np.testing.assert_array_equal(got.get(), expected)
 
 
 def test_smooth_l1(device: Any, rng: np.random.Generator, dtype: Any) -> None:
