@@ -72,7 +72,9 @@ def child(script: str, *arguments: str) -> Any:
 def machine() -> dict[str, str]:
     from minicaffe.inspect import devices
 
-    return {"platform": platform.platform(), **dict(devices.cpu()), "threads": str(rows.THREADS)}
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    about = {"platform": platform.platform(), **dict(devices.cpu())}
+    return {**about, "threads": str(rows.THREADS), "load before (0: quiet)": load}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ HEADER = (
 STARTING = {
     "import": ("import minicaffe", 0.3), "help": ("minicaffe --help", 0.2),
     "plan": ("VGG16 OHEM train prototxt: read, parsed, planned", 0.3), "weights": ("VGG16 weights loaded", 1.0),
-    "compile": ("kernels compiled, on first use only", 20.0), "cached": ("the same from the disk cache", None),
+    "compile": ("GoogLeNet's first step: compiling kernels, once", 20.0), "cached": ("that step from then on", None),
 }  # fmt: skip
 
 
