@@ -15,19 +15,21 @@ import numpy as np
 
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import columns_kernels as kernels
-from minicaffe.ops.cpu.gemm import ROWS, multiply, padded
+from minicaffe.ops.cpu.gemm import ROWS, multiply, padded, panels
 from minicaffe.ops.cpu.images import Part, parts, room
 from minicaffe.ops.cpu.threads import share, split
 from minicaffe.ops.cpu.vector import LANES
 
 # A call is cut into so many pieces or more if it is large enough.
 PIECES = 8
-# A block has so many positions: a multiple of every panel's length, times at least 4 and at most 32.
+# A block has so many positions: a multiple of every panel's length, times at least 4 and at most 64.
 STEP = 3 * LANES
 # Columns of a block are so many numbers or fewer if possible: they stay in a second-level cache.
 NUMBERS = 1 << 17
 # So many outputs are computed at a time.
 OUTPUTS = 32 * ROWS
+# So many vectors of channels, at least, are worth a thread.
+VECTORS = 6
 # Going backwards, a thread handles so many rows of columns at a time.
 BACK_ROWS = 512
 
@@ -68,7 +70,10 @@ def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:
 def conv_backward_weights(x: Any, dy: Any, dW: Any, g: Geometry) -> None:
     """As `minicaffe.ops.convolution.conv_backward_weights`."""
     for source, errors, gradient in zip(parts(x, g.group), parts(dy, g.group), np.split(dW, g.group), strict=True):
-        _correlate(source, errors, gradient.reshape(-1), g)
+        if g.pointwise and padded(source.channels) == source.channels:
+            _correlate_pointwise(source, errors, gradient.reshape(-1))
+        else:
+            _correlate(source, errors, gradient.reshape(-1), g)
 
 
 def _rounded(size: int, step: int) -> int:
@@ -77,7 +82,7 @@ def _rounded(size: int, step: int) -> int:
 
 def _block(depth: int, total: int) -> int:
     """Return how many of `total` positions a block has when its columns are `depth` long."""
-    most = min(max(NUMBERS // depth // STEP, 4), 32) * STEP
+    most = min(max(NUMBERS // depth // STEP, 4), 64) * STEP
     return max(min(most, _rounded(math.ceil(total / PIECES), STEP)), 4 * STEP)
 
 
@@ -87,6 +92,35 @@ def _passing(x: Part, y: Part, g: Geometry) -> tuple[int, ...]:
     if g.pointwise:
         H, W, h, w = 1, H * W, 1, h * w
     return x.start, x.stride, H, W, h, w, *g.kernel, *g.stride, *g.pad, *g.dilation
+
+
+class _Columns:
+    """The columns of the images x."""
+
+    def __init__(self, x: Part, y: Part, g: Geometry):
+        self.x, self.passing, self.channels = x.flat, _passing(x, y, g), x.channels
+        self.framed = not g.pointwise and g.stride == (1, 1)
+        if self.framed:
+            H, W = (size + 2 * pad for size, pad in zip(x.x.shape[2:], g.pad, strict=True))
+            planes = len(x.x) * x.channels
+            frames, flat = room("frames", planes * H * W + LANES), self.x
+            split(
+                planes,
+                (1 << 15) // (H * W),
+                lambda lo, hi: kernels.frame(lo, hi, x.channels, flat, self.passing, frames),
+            )
+            self.x = frames
+
+    def write(self, rows: tuple[int, int, int], positions: tuple[int, int], col: Any, height: int, step: int) -> None:
+        """Write rows (first, end, first of col) of the columns of positions: in panels of `height`, or `step` apart.
+
+        col is longer by a vector than needed.
+        """
+        if self.framed:
+            kernels.slide(rows, positions, self.channels, self.x, self.passing, col, height, step)
+        else:
+            lo, hi = positions
+            kernels.columns(rows, (lo, hi, hi), lo, self.x, self.passing, col, height, step)
 
 
 def _itself(y: Part) -> tuple[int, ...]:
@@ -110,7 +144,7 @@ def _convolve(left: Left, depth: int, b: Any, floor: Any, source: Part, g: Geome
     total = len(target.x) * target.size
     block = _block(depth, total)
     pieces = math.ceil(total / block)
-    x, y, passing = source.flat, target.flat, _passing(source, target, g)
+    y, columns = target.flat, _Columns(source, target, g)
 
     def outputs(k: int, end: int, positions: tuple[int, int], col: Any) -> None:
         length = padded(positions[1] - positions[0])
@@ -123,20 +157,16 @@ def _convolve(left: Left, depth: int, b: Any, floor: Any, source: Part, g: Geome
 
     def work(piece: int) -> None:
         lo, hi = piece * block, min((piece + 1) * block, total)
-        col = room("col", depth * padded(hi - lo))
-        kernels.columns((0, depth, 0), (lo, hi, hi), lo, x, passing, col, depth, 0)
+        col = room("col", depth * padded(hi - lo) + LANES)
+        columns.write((0, depth, 0), (lo, hi), col, depth, 0)
         for k in range(0, target.channels, OUTPUTS):
             outputs(k, min(k + OUTPUTS, target.channels), (lo, hi), col)
 
     if pieces >= PIECES or target.channels < 2 * LANES:
         share(pieces, work)
         return
-    whole = room("whole", depth * padded(total))
-    split(
-        depth,
-        (1 << 16) // total + 1,
-        lambda lo, hi: kernels.columns((lo, hi, 0), (0, total, total), 0, x, passing, whole, depth, 0),
-    )
+    whole = room("whole", depth * padded(total) + LANES)
+    columns.write((0, depth, 0), (0, total), whole, depth, 0)
     chunk = min(_rounded(math.ceil(target.channels / PIECES), LANES), OUTPUTS)
     share(
         math.ceil(target.channels / chunk),
@@ -186,7 +216,7 @@ def _correlate(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
     pieces = max(min(PIECES // chunks, total // block), 1)
     step = padded(K)
     x, dy, D = source.flat, errors.flat, room("planes", pieces * depth * step)
-    passing = _passing(source, errors, g)
+    columns = None if g.pointwise else _Columns(source, errors, g)
 
     def work(item: int) -> None:
         piece, row = item // chunks, item % chunks * chunk
@@ -195,13 +225,13 @@ def _correlate(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
         E, add = room("M", block * step), False
         while lo < end:
             hi = min(lo + block, end)
-            if g.pointwise:
+            if columns is None:
                 image, i = divmod(lo, source.size)
                 hi = min(hi, lo + source.size - i)
                 a, at, length = x, source.start + image * source.stride + row * source.size + i, source.size
             else:
-                a, at, length = room("col", rows * block), 0, block
-                kernels.columns((row, row + rows, row), (lo, hi, hi), lo, x, passing, a, 0, block)
+                a, at, length = room("col", rows * block + LANES), 0, block
+                columns.write((row, row + rows, row), (lo, hi), a, 0, block)
             kernels.turn((lo, hi), dy, K, _image(errors), E, block)
             multiply(
                 (1, rows, step // LANES, hi - lo), a, at, (0, LANES * length, length, 1),
@@ -216,3 +246,35 @@ def _correlate(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
         least,
         lambda lo, hi: kernels.add_gradient(lo, hi, D, pieces, depth * step, dW, K, depth),
     )
+
+
+def _correlate_pointwise(source: Part, errors: Part, dW: Any) -> None:
+    """As `_correlate`, for a kernel of 1 x 1 and whole vectors of channels: into dW, without transposing it."""
+    C, K, size, total = source.channels, errors.channels, source.size, len(source.x) * source.size
+    vectors = C // LANES
+    block = min(_block(C, total), size)
+    ranges = panels(vectors, max(_rounded(vectors, PIECES) // PIECES, VECTORS))
+    # An image is cut into so many blocks; a piece is some of all blocks.
+    blocks = math.ceil(size / block)
+    pieces = max(min(PIECES // len(ranges), len(source.x) * blocks, total * (1 << 5) // (K * C)), 1)
+    D = dW if pieces == 1 else room("planes", pieces * K * C)
+    x, dy = source.flat, errors.flat
+
+    def work(item: int) -> None:
+        piece, (first, last) = item // len(ranges), ranges[item % len(ranges)]
+        E = room("M", block * (last - first) * LANES)
+        begin, end = (len(source.x) * blocks * p // pieces for p in (piece, piece + 1))
+        for number in range(begin, end):
+            n, lo = number // blocks, number % blocks * block
+            hi = min(lo + block, size)
+            image = source.start + first * LANES * size, source.stride, size
+            kernels.turn((n * size + lo, n * size + hi), x, (last - first) * LANES, image, E, block)
+            multiply(
+                (1, K, last - first, hi - lo), dy, errors.start + n * errors.stride + lo, (0, LANES * size, size, 1),
+                E, 0, (0, block), D, piece * K * C + first * LANES, (0, C), pieces == 1 or number > begin,
+            )  # fmt: skip
+
+    share(pieces * len(ranges), work)
+    if pieces > 1:
+        for part in D.reshape(pieces, K * C):
+            dW += part

@@ -22,12 +22,22 @@ from minicaffe.ops.cpu.vector import LANES, along, transpose
 _inside = inline(im2col.inside)
 _padded, _panel = called(padded), called(panel)
 _copy = along(lambda vector: (vector,), 1)
+_copy_three = along(lambda *vectors: vectors, 3)
+
+
+@called
+def _clear(col: Any, to: Any, count: Any) -> None:  # pragma: no cover - compiled
+    for q in range(np.uintp(count)):
+        col[np.uintp(to) + q] = 0
 
 
 @called
 def _copy_run(x: Any, source: Any, col: Any, to: Any, run: Any) -> None:  # pragma: no cover - compiled
+    if run == 3 * LANES:
+        _copy_three(x, source, LANES, col, to, LANES)
+        return
     if run < LANES:
-        for q in range(np.uintp(max(run, 0))):
+        for q in range(np.uintp(run)):
             col[np.uintp(to) + q] = x[np.uintp(source) + q]
         return
     for q in range(0, run, LANES):
@@ -70,7 +80,7 @@ def columns(
     """
     start, stride, H, W, _, w, kh, kw, sh, sw, ph, pw, dh, dw = passing
     base, vectors = rows[2], _padded(positions[2] - origin) // LANES
-    pieces = np.empty(((positions[1] - positions[0]) // (2 * LANES) + 3, 4), np.intp)
+    pieces = np.empty(((positions[1] - positions[0]) // (2 * LANES) + 3, 6), np.intp)
     position = positions[0]
     while position < positions[1]:
         n, i, j, run = _run(position, positions[1], passing)
@@ -80,28 +90,86 @@ def columns(
             count = _pieces(position - origin, run, vectors, room, pieces)
         for kx in range(kw):
             first, last = _inside(kx * dw - pw, sw, W, w)
+            for piece in range(count):
+                begin, end = pieces[piece, 0], pieces[piece, 1]
+                pieces[piece, 4] = min(max(first - j, begin), end)
+                pieces[piece, 5] = max(min(last - j, end), pieces[piece, 4])
             for c in range(rows[0] // (kh * kw), -(-rows[1] // (kh * kw))):
                 for ky in range(kh):
                     row, y = (c * kh + ky) * kw + kx, i * sh - ph + ky * dh
                     if row < rows[0] or row >= rows[1]:
                         continue
-                    within = 0 <= y < H
-                    source = start + n * stride + (c * H + y) * W + j * sw + kx * dw - pw
                     for piece in range(count):
-                        begin, end = pieces[piece, 0], pieces[piece, 1]
-                        to = pieces[piece, 2] + (row - base) * pieces[piece, 3] - begin
-                        a = min(max(first - j, begin), end) if within else end
-                        b = max(min(last - j, end), a)
-                        for q in range(to + begin, to + a):
-                            col[np.uintp(q)] = 0
-                        for q in range(to + b, to + end):
-                            col[np.uintp(q)] = 0
+                        begin, end, to, across, a, b = pieces[piece]
+                        to += (row - base) * across
+                        if y < 0 or y >= H:
+                            _clear(col, to, end - begin)
+                            continue
+                        source = start + n * stride + (c * H + y) * W + (j + a) * sw + kx * dw - pw
+                        _clear(col, to, a - begin)
+                        to += a - begin
                         if sw == 1:
-                            _copy_run(x, source + a, col, to + a, b - a)
+                            _copy_run(x, source, col, to, b - a)
                         else:
-                            for q in range(a, b):
-                                col[np.uintp(to + q)] = x[np.uintp(source + q * sw)]
+                            for q in range(np.uintp(b - a)):
+                                col[np.uintp(to) + q] = x[np.uintp(source) + q * np.uintp(sw)]
+                        _clear(col, to + b - a, end - b)
         position += run
+
+
+@kernel
+def frame(lo: int, hi: int, channels: int, x: Any, passing: Any, out: Any) -> None:  # pragma: no cover - compiled
+    """Copy the planes lo..hi of the images, `channels` an image, with zeros around them: [plane][H + 2ph][W + 2pw]."""
+    start, stride, H, W, _, _, _, _, _, _, ph, pw, _, _ = passing
+    for plane in range(lo, hi):
+        to = plane * (H + 2 * ph) * (W + 2 * pw)
+        _clear(out, to, ph * (W + 2 * pw))
+        to += ph * (W + 2 * pw)
+        for y in range(H):
+            source = np.uintp(start + plane // channels * stride + (plane % channels * H + y) * W)
+            _clear(out, to, pw)
+            for q in range(np.uintp(W)):
+                out[np.uintp(to + pw) + q] = x[source + q]
+            _clear(out, to + pw + W, pw)
+            to += W + 2 * pw
+        _clear(out, to, ph * (W + 2 * pw))
+
+
+@kernel
+def slide(
+    rows: Any, positions: Any, channels: int, x: Any, passing: Any, col: Any, room: int, step: int
+) -> None:  # pragma: no cover - compiled
+    """As `columns`, of a whole block, from images in frames; the stride is 1, and both arrays are longer than need be.
+
+    Runs are copied in whole vectors, in the order of memory: what goes beyond a run is written again.
+    """
+    _, _, H, W, _, w, kh, kw, _, _, ph, pw, dh, dw = passing
+    W, plane = W + 2 * pw, (H + 2 * ph) * (W + 2 * pw)
+    lo, hi = positions
+    vectors, v = _padded(hi - lo) // LANES, 0
+    runs = np.empty(((hi - lo) // w + 2, 3), np.intp)
+    while v * LANES < hi - lo:
+        width = _panel(vectors, v)[1] if room else vectors
+        position, end, count = lo + v * LANES, min(lo + (v + width) * LANES, hi), 0
+        across, to = (width * LANES, v * LANES * room) if room else (step, 0)
+        while position < end:
+            n, i, j, run = _run(position, end, passing)
+            runs[count, 0] = n * channels * plane + i * W + j
+            runs[count, 1], runs[count, 2] = position - lo - v * LANES, -(-run // LANES)
+            position, count = position + run, count + 1
+        row = rows[0]
+        for c in range(rows[0] // (kh * kw), -(-rows[1] // (kh * kw))):
+            for ky in range(kh):
+                for kx in range(kw):
+                    if (c * kh + ky) * kw + kx != row or row == rows[1]:
+                        continue
+                    source, target = c * plane + ky * dh * W + kx * dw, to + (row - rows[2]) * across
+                    for r in range(count):
+                        at, into = source + runs[r, 0], target + runs[r, 1]
+                        for q in range(np.uintp(runs[r, 2])):
+                            _copy(x, at + q * LANES, 0, col, into + q * LANES, 0)
+                    row += 1
+        v += width
 
 
 @kernel

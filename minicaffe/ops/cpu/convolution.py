@@ -6,6 +6,7 @@ every run. All algorithms compute what `minicaffe.ops.convolution` defines, but 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ Ints = Sequence[int]
 
 # Winograd's transforms cost as much as they save when each serves fewer channels than this.
 CHANNELS = 16
+# With fewer tiles of 4 x 4 outputs, Winograd's weights are more work than its products.
+TILES = 8
 FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS = PASSES
 
 
@@ -27,18 +30,24 @@ def conv_algorithm(
     """Return how each pass is computed.
 
     "winograd" (3 x 3 with stride 1 in a quarter of the multiplications), "product" (1 x 1: the image is its own
-    columns), "columns" (a product over columns made a few at a time), "plain" (the definition).
+    columns), "columns" (a product over columns made a few at a time), "direct" (each channel by itself), "plain" (the
+    definition).
     """
     if np.dtype(dtype) != np.float32 or len(x_shape) != 4:
         return dict.fromkeys(PASSES, "plain")
     outputs, channels, *kernel = W_shape[0] // group, *W_shape[1:]
     g = Geometry(tuple(kernel), tuple(stride), tuple(pad), tuple(dilation), group)
     columns = "product" if g.pointwise else "columns"
+    if channels == 1 and group > 1:
+        return dict.fromkeys(PASSES, "direct")
     if group > 1 and min(outputs, channels) < 4:
         return dict.fromkeys(PASSES, "plain")
     small = tuple(kernel) == (3, 3) and g.stride == (1, 1) and g.dilation == (1, 1) and max(pad) <= 2
     if not small or min(outputs, channels) < CHANNELS:
         return dict.fromkeys(PASSES, columns)
+    tiles = x_shape[0] * math.prod(-(-(size + 2 * p - 2) // 4) for size, p in zip(x_shape[2:], pad, strict=True))
+    if tiles < TILES:
+        return {**dict.fromkeys(PASSES, columns), BACKWARD_WEIGHTS: "winograd"}
     return dict.fromkeys(PASSES, "winograd")
 
 
@@ -65,6 +74,11 @@ def conv(
 
         winograd.conv(x, W, b, pad, group, out, relu)
         return
+    if algorithm == "direct":
+        from minicaffe.ops.cpu import by_channel
+
+        by_channel.conv(x, W, b, _geometry(W, stride, pad, dilation, group), out, relu)
+        return
     from minicaffe.ops.cpu import columns
 
     columns.conv(x, W, b, _geometry(W, stride, pad, dilation, group), out, relu)
@@ -79,6 +93,10 @@ def conv_backward_data(dy: Any, W: Any, stride: Ints, pad: Ints, dilation: Ints,
         from minicaffe.ops.cpu import winograd
 
         winograd.conv_backward_data(dy, W, pad, group, out)
+    elif algorithm == "direct":
+        from minicaffe.ops.cpu import by_channel
+
+        by_channel.conv_backward_data(dy, W, _geometry(W, stride, pad, dilation, group), out)
     else:
         from minicaffe.ops.cpu import columns
 
@@ -94,6 +112,10 @@ def conv_backward_weights(x: Any, dy: Any, dW: Any, stride: Ints, pad: Ints, dil
         from minicaffe.ops.cpu import winograd
 
         winograd.conv_backward_weights(x, dy, dW, pad, group)
+    elif algorithm == "direct":
+        from minicaffe.ops.cpu import by_channel
+
+        by_channel.conv_backward_weights(x, dy, dW, _geometry(dW, stride, pad, dilation, group))
     else:
         from minicaffe.ops.cpu import columns
 

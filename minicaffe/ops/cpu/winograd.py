@@ -26,7 +26,7 @@ TILES, LARGE = 64, 96
 # With so many tiles, a thread takes a block of them through all steps; with fewer, threads share each step.
 MANY = 4 * TILES
 # Products of so many vectors of outputs are made at a time.
-VECTORS = 6
+VECTORS = 12
 # With many tiles, the gradients of so many outputs are summed at a time; the inputs are transformed anew for each.
 MANY_OUTPUTS = 256
 # With many tiles, gradients are summed in so many parts if there are enough; each part is an array of its own.

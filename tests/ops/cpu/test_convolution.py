@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +17,7 @@ pytest.importorskip("numba")
 from minicaffe import ops as package
 from minicaffe.ops import convolution as definition
 from minicaffe.ops.cpu import threads
+from minicaffe.ops.cpu.vector import LANES
 from minicaffe.ops.im2col import conv_output_size
 from tests.ops.test_im2col import drawn
 
@@ -101,7 +105,7 @@ def agrees(shape: Case, spread: bool = False) -> None:
 @some
 @given(cases(small, 40, 2, 16))
 def test_winograd(shape: Case) -> None:
-    assert set(shape.algorithms().values()) == {"winograd"}
+    assert shape.algorithms()["backward_weights"] == "winograd"
     agrees(shape)
 
 
@@ -134,6 +138,16 @@ def test_columns_in_blocks(N: int, channels: int, outputs: int, group: int, axis
 @some
 @given(cases(large, 1, 40))
 def test_each_channel_alone(shape: Case) -> None:
+    agrees(shape)
+
+
+@some
+@given(large, large, st.integers(1, 3), st.integers(2, 9), st.integers(1, 3))
+def test_several_outputs_of_each_channel(
+    down: tuple[int, ...], across: tuple[int, ...], N: int, group: int, each: int
+) -> None:
+    shape = case(N, 1, each, group, [down, across])
+    assert shape.algorithms()["forward"] == "direct"
     agrees(shape)
 
 
@@ -188,6 +202,8 @@ def test_the_rule() -> None:
 
     assert forward((1, 64, 60, 80), (64, 64, 3, 3), 1, 1) == "winograd"
     assert forward((1, 64, 60, 80), (64, 64, 3, 3), 2, 1) == "columns"
+    assert forward((1, 64, 7, 7), (64, 64, 3, 3), 1, 1) == "columns"
+    assert forward((2, 64, 7, 7), (64, 64, 3, 3), 1, 1) == "winograd"
     assert forward((1, 64, 60, 80), (64, 64, 3, 3), 1, 1, dilation=2) == "columns"
     assert forward((1, 3, 60, 80), (64, 3, 3, 3), 1, 1) == "columns"
     assert forward((1, 64, 60, 80), (64, 64, 1, 1), 1, 0) == "product"
@@ -204,3 +220,17 @@ def test_the_plain_way_is_the_definition() -> None:
     definition.conv(x, W, b, *shape.passing, expected)
     np.testing.assert_array_equal(y, expected)
     assert set(plain.conv_algorithm(shape.x, shape.W, *shape.passing, np.float32).values()) == {"plain"}
+
+
+@pytest.mark.parametrize("lanes", [4 if LANES > 4 else 8])
+def test_vectors_of_other_processors(lanes: int) -> None:
+    """Vectors of any length are computed on any processor, whole, in pieces or in part."""
+    program = (
+        "from tests.ops.cpu.test_convolution import agrees, case; from minicaffe.ops.cpu.vector import LANES\n"
+        f"assert LANES == {lanes}\n"
+        "agrees(case(2, 20, 35, 1, [(11, 3, 1, 1, 1), (23, 3, 1, 1, 1)]))\n"
+        "agrees(case(1, 20, 35, 2, [(13, 5, 1, 2, 1), (27, 5, 2, 1, 1)]))\n"
+        "agrees(case(1, 32, 35, 1, [(13, 1, 1, 0, 1), (27, 1, 1, 0, 1)]))\n"
+    )
+    others = {**os.environ, "MINICAFFE_LANES": str(lanes)}
+    subprocess.run([sys.executable, "-c", program], env=others, check=True)
