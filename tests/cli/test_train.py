@@ -153,3 +153,14 @@ def test_which_weights_come_first(line: str, state: str | None, weights: list[st
 def test_an_unknown_effect_is_a_usage_error(tiny: Path, flag: str, capsys) -> None:
     assert main(["train", "solver.prototxt", flag, "explode"]) == 2
     assert "invalid choice: 'explode'" in capsys.readouterr().err
+
+
+def test_the_gpu_is_named_in_caffes_words(tiny: Path, capsys, monkeypatch) -> None:
+    from minicaffe import device
+
+    monkeypatch.setattr(device, "set_device", lambda number, asked: None)
+    monkeypatch.setattr(device, "set_mode_gpu", lambda asked: None)
+    monkeypatch.setattr(device, "device_names", lambda: ["Card"])
+    assert main(["train", "solver.prototxt", "--gpu", "0", "--iters", "1"]) == 0
+    said = messages(capsys)
+    assert said.index("Using GPUs 0") + 1 == said.index("GPU 0: Card")
