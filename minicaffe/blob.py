@@ -40,11 +40,16 @@ class Memory:
     @property
     def flat(self) -> np.ndarray:
         if self._flat is None:
-            if self.given_up:
-                raise NetError(GIVEN_UP)
-            new = self.pool.take(self.capacity, self.dtype) if self.pool else np.zeros(self.capacity, self.dtype)
-            self._flat = new
+            self._come_into_being()
         return self._flat
+
+    def _come_into_being(self) -> None:
+        if self.given_up:
+            raise NetError(GIVEN_UP)
+        self._flat = self.pool.take(self.capacity, self.dtype) if self.pool else self._zeros()
+
+    def _zeros(self) -> Any:
+        return np.zeros(self.capacity, self.dtype)
 
     @property
     def allocated(self) -> bool:

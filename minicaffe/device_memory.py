@@ -29,14 +29,19 @@ class DeviceMemory(Memory):
     @property
     def flat(self) -> Any:
         if self._flat is None:
-            self._flat = self._xp.zeros(self.capacity, self.dtype)
+            self._come_into_being()
         if self._host_is_newer:
             self._host_is_newer = False
             self._flat[: self.capacity].set(self._host)
         return self._flat
 
+    def _zeros(self) -> Any:
+        return self._xp.zeros(self.capacity, self.dtype)
+
     @property
     def host(self) -> np.ndarray:
+        if self.given_up:
+            self._come_into_being()  # which says that the values are gone
         if self._host is None:
             self._host = np.zeros(self.capacity, self.dtype)
         if not self._host_is_newer:
@@ -48,6 +53,10 @@ class DeviceMemory(Memory):
     @property
     def allocated(self) -> bool:
         return self._flat is not None or self._host is not None
+
+    def give_up(self, pool: Any) -> None:
+        super().give_up(pool)
+        self._host, self._host_is_newer = None, False
 
     def bind(self, window: Any) -> None:
         if self.allocated:

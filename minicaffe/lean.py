@@ -25,12 +25,13 @@ WASTE = 8  # a piece of memory is not given to those who need less than this par
 
 
 class Pool:
-    """Flat arrays that nobody uses at the moment."""
+    """Flat arrays, of the array module `xp`, that nobody uses at the moment."""
 
-    def __init__(self) -> None:
-        self._free: list[np.ndarray] = []
+    def __init__(self, xp: Any = np) -> None:
+        self._xp = xp
+        self._free: list[Any] = []
 
-    def take(self, count: int, dtype: Any) -> np.ndarray:
+    def take(self, count: int, dtype: Any) -> Any:
         """Return an array of at least `count` numbers, the smallest that is free and fits, or else a new one.
 
         A new one replaces the largest of those too small, which would lie about for ever.
@@ -43,12 +44,12 @@ class Pool:
         short = [flat for flat in self._free if flat.dtype == dtype and flat.size < count]
         if short:
             self._remove(max(short, key=len))
-        return np.empty(count, dtype)
+        return self._xp.empty(count, dtype)
 
-    def give(self, flat: np.ndarray) -> None:
+    def give(self, flat: Any) -> None:
         self._free.append(flat)
 
-    def _remove(self, flat: np.ndarray) -> None:
+    def _remove(self, flat: Any) -> None:
         self._free = [other for other in self._free if other is not flat]
 
     @property
@@ -61,7 +62,7 @@ class Lean:
     """The comings and goings of one net's memory. `trains`: backward will run after forward."""
 
     def __init__(self, steps: Sequence[Step], kept: Collection[Blob], trains: bool):
-        self.pool = Pool()
+        self.pool = Pool(next((step.layer.ops.xp for step in steps), np))
         self._steps = steps
         self._pieces: dict[Hashable, Callable[[], Memory]] = {}
         forward = [{*self._data(step.bottom), *self._data(step.top)} for step in steps]

@@ -11,7 +11,7 @@ import pytest
 import minicaffe
 from minicaffe import device, rng
 from minicaffe import ops as package
-from minicaffe.errors import DeviceError
+from minicaffe.errors import DeviceError, NetError
 from minicaffe.exhausted import consumers
 from minicaffe.inspect import timing
 from minicaffe.proto import prototxt, schema
@@ -250,6 +250,23 @@ def test_either_device_goes_on_where_the_other_stopped(
         resumed.step(3)
         assert resumed.net.streams.get_state() == whole.net.streams.get_state()
     agree(weights(resumed.net), weights(whole.net), 2e-5)
+
+
+def test_a_lean_net_trains_as_any_other(gpu: Any) -> None:
+    found = []
+    for lean in (False, True):
+        param = prototxt.parse(SOLVER, schema.SolverParameter)
+        param.net_param.CopyFrom(definition())
+        large = param.net_param.layer[0].input_param.shape[0].dim
+        large[:] = [8, 3, 24, 24]
+        param.net_param.layer[0].input_param.shape[1].dim[:] = [8]
+        made = get_solver(param, lean=lean)
+        feed(made.net)
+        made.step(3)
+        found.append(weights(made.net))
+    agree(found[1], found[0], 0)
+    with pytest.raises(NetError, match="its values are gone"):
+        _ = made.net.blobs["pool"].data
 
 
 def test_gradients_written_by_a_callback_count(gpu: Any) -> None:
