@@ -41,9 +41,9 @@ class Net:
     may also be a NetParameter, with `folder` the place its relative paths start from. `state` (a NetState) replaces
     phase, level and stages when the caller has merged them already. `share` is a net of which parameters of equal
     layer name are used instead of own ones. `lean`: let blobs share memory; once no layer needs a blob's values they
-    are gone, but for the inputs, the outputs and the blobs named here (see `minicaffe.lean`; on a GPU all are kept).
-    dtype float64 is for checking gradients. `ops` are the operations of the device to run on (default: of the one
-    `minicaffe.device` says). Raises NetError, PrototxtError, WeightsError.
+    are gone, but for the inputs, the outputs and the blobs named here (see `minicaffe.lean`). dtype float64 is for
+    checking gradients. `ops` are the operations of the device to run on (default: of the one `minicaffe.device`
+    says). Raises NetError, PrototxtError, WeightsError.
     """
 
     def __init__(
@@ -89,8 +89,7 @@ class Net:
         }
         self._warned_dead = False
         self._build(definition, state, share)
-        shares = lean and not self.debug_info and not self.setting.ops.on_device
-        self._lean = self._plan_memory(lean) if shares else None
+        self._lean = self._plan_memory(lean) if lean and not self.debug_info else None
         if weights is not None:
             self.copy_from(weights)
 
