@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+NO_INDEX = The packages that setup.cfg names are missing and pip could not bring them. Is there a network, and does pip know \
+  the index to use ($(BIN)/pip config list)?
 
 CUDA ?= cuda13x
 
@@ -51,7 +53,7 @@ $(VENV)/test.installed: EXTRA = test
 $(VENV)/plot.installed: EXTRA = plot
 $(VENV)/$(CUDA).installed: EXTRA = $(CUDA)
 $(VENV)/%.installed: setup.cfg | $(BIN)/pip
-	$(BIN)/pip install --quiet --editable '.[$(EXTRA)]'
+	$(BIN)/pip install --quiet --editable '.[$(EXTRA)]' || { echo '$(NO_INDEX)' >&2; exit 1; }
 	@touch $@
 
 $(BIN)/pip:

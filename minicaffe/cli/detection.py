@@ -19,7 +19,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cfg", metavar="YML", help="YAML file with keys of the detection configuration")
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar=("KEY VALUE", "KEY VALUE"),
-        help="keys and their values, such as TEST.SCALES '(400,)'; they go before those of --cfg",
+        help="keys and their values, such as TEST.SCALES '(400,)'; they win over those of --cfg",
     )  # fmt: skip
     parser.add_argument(
         "--proposals",
