@@ -10,7 +10,7 @@ import numpy as np
 from minicaffe.ops.arrays import as_numpy
 
 if TYPE_CHECKING:
-    from minicaffe.net import Net
+    from minicaffe.walk import Walk
 
 log = logging.getLogger("minicaffe")
 
@@ -20,7 +20,7 @@ def mean_abs(x: Any) -> float:
     return float(np.abs(x).sum() / x.size) if x.size else 0.0
 
 
-def log_forward(net: Net, index: int) -> None:
+def log_forward(net: Walk, index: int) -> None:
     """Log the tops and parameters of layer `index` after its forward."""
     step = net.steps[index]
     for blob in step.top:
@@ -30,7 +30,7 @@ def log_forward(net: Net, index: int) -> None:
         log.info("    [Forward] Layer %s, param blob %s data: %g", step.param.name, name, mean_abs(blob.array))
 
 
-def log_backward(net: Net, index: int) -> None:
+def log_backward(net: Walk, index: int) -> None:
     """Log the gradients that layer `index` computed."""
     step = net.steps[index]
     for blob, wanted in zip(step.bottom, step.propagate_down, strict=True):
@@ -43,7 +43,7 @@ def log_backward(net: Net, index: int) -> None:
             log.info("    [Backward] Layer %s, param blob %d diff: %g", step.param.name, j, value)
 
 
-def log_totals(net: Net) -> None:
+def log_totals(net: Walk) -> None:
     """Log the L1 and L2 norms of all parameters and of their gradients."""
     data = [as_numpy(param.blob.array) for param in net.learnable]
     diff = [as_numpy(param.blob.diff_array) for param in net.learnable if param.blob.has_diff]

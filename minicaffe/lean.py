@@ -18,7 +18,7 @@ from minicaffe.blob import Blob, Memory
 from minicaffe.graph.lifetimes import find_lifetimes
 
 if TYPE_CHECKING:
-    from minicaffe.assembly import Step
+    from minicaffe.step import Step
 
 SMALL = 1 << 12  # numbers; less is not worth the trouble
 WASTE = 8  # a piece of memory is not given to those who need less than this part of it

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minicaffe import assembly, batches, debug, device
+from minicaffe import assembly, batches, device, parameters
 from minicaffe import layers as _layers  # noqa: F401  (registers every layer type)
 from minicaffe import weights as weights_io
 from minicaffe.blob import Blob, BlobVec
@@ -26,15 +26,14 @@ from minicaffe.lean import Lean
 from minicaffe.phase import TRAIN, Phase, as_phase
 from minicaffe.proto import read_net, to_text
 from minicaffe.rng import Streams
+from minicaffe.walk import Walk
 
 log = logging.getLogger("minicaffe")
 
 __all__ = ["Net", "layer_type_list"]
 
-Callback = Callable[[int], None]
 
-
-class Net:
+class Net(Walk):
     """A net in one phase.
 
     `Net(file, phase, level=0, stages=None, weights=None)`, or the older `Net(file, weights, phase)`. `network_file`
@@ -64,6 +63,7 @@ class Net:
         ops: Any = None,
         lean: bool | Iterable[str] = False,
     ):
+        super().__init__()
         phase, level, stages, weights = _pycaffe_arguments(positional, phase, level, stages, weights)
         if isinstance(network_file, (str, Path)):
             definition = read_net(network_file)
@@ -84,10 +84,6 @@ class Net:
         self.setting = Setting(
             self.phase, dtype, ops or device.ops(), self.streams, folder, rank=rank, size=size, build_net=Net
         )
-        self._callbacks: dict[str, list[Callback]] = {
-            name: [] for name in ("before_forward", "after_forward", "before_backward", "after_backward")
-        }
-        self._warned_dead = False
         self._build(definition, state, share)
         self._lean = self._plan_memory(lean) if lean and not self.debug_info else None
         if weights is not None:
@@ -102,15 +98,15 @@ class Net:
             log.info("Initializing net from parameters: \n%s", to_text(filtered))
         self.graph = wire(insert_splits(filtered, definition), assembly.tops_made)
         self.steps, self._blobs = assembly.build_steps(self.graph, self.setting)
-        slots, parameters = assembly.share_parameters(self.steps)
+        slots, owned = parameters.share_parameters(self.steps)
         self.plan = assembly.plan(self.steps, definition.force_backward)
         self.fusions = {fusion.first: fusion.last for fusion in assembly.fuse(self.steps)}
-        self.learnable = assembly.learnable_params(self.steps, slots, parameters)
+        self.learnable = parameters.learnable_params(self.steps, slots, owned)
         borrowed = self._borrow(share)
         own = [param for param in self.learnable if (param.layer, param.index) not in borrowed]
-        self._flat_data, self._flat_diff = assembly.allocate(own, self.setting.dtype, self.setting.ops.xp)
-        assembly.alias_sharers(self.steps, slots)
-        assembly.fill_parameters(
+        self._flat_data, self._flat_diff = parameters.allocate(own, self.setting.dtype, self.setting.ops.xp)
+        parameters.alias_sharers(self.steps, slots)
+        parameters.fill_parameters(
             self.steps, slots, self.setting, self.learnable, lambda name, index: (name, index) in borrowed
         )
         self._name_things()
@@ -176,25 +172,6 @@ class Net:
 
     # -- running ------------------------------------------------------------------------------------------------------
 
-    def forward_loss(self, first: int = 0, last: int | None = None) -> float:
-        """Run layers `first` to `last` (default all), each reshaped first; return the weighted sum of their losses."""
-        if not self._warned_dead:
-            self._warn_dead()
-        loss, i = 0.0, first
-        last = len(self.steps) - 1 if last is None else last
-        while i <= last:
-            end = self.group_end(i, last)
-            if self._lean:
-                self._lean.before(range(i, end + 1))
-            if end > i:
-                self._attempt(i, self.steps[i].forward_with, self.steps[i + 1 : end + 1])
-            else:
-                loss += self._forward_one(i)
-            if self._lean:
-                self._lean.after(range(i, end + 1))
-            i = end + 1
-        return float(loss)
-
     def _attempt(self, index: int, run: Callable[..., Any], *arguments: Any) -> Any:
         """Run a part of layer `index`; when memory runs out, say who holds it."""
         try:
@@ -203,49 +180,6 @@ class Net:
             from minicaffe.exhausted import exhausted
 
             raise exhausted(self, index, error) from error
-
-    def _forward_one(self, i: int) -> Any:
-        self._call("before_forward", i)
-        loss = self._attempt(i, self.steps[i].forward)
-        if self.debug_info:
-            debug.log_forward(self, i)
-        self._call("after_forward", i)
-        return loss
-
-    def group_end(self, i: int, last: int) -> int:
-        """Return the last layer, not beyond `last`, that layer `i` does the work of; `i` where it runs alone.
-
-        Where someone looks at every layer, with a callback or `debug_info`, each of them does.
-        """
-        end = self.fusions.get(i, i)
-        watched = self.debug_info or self._callbacks["before_forward"] or self._callbacks["after_forward"]
-        return i if watched or end > last else end
-
-    def run_backward(self, first: int | None = None, last: int = 0) -> None:
-        """Run the layers that need it backward, from `first` (default the last layer) down to `last`."""
-        for i in range(len(self.steps) - 1 if first is None else first, last - 1, -1):
-            self._call("before_backward", i)
-            if self.steps[i].runs_backward:
-                self._backward_one(i)
-            self._call("after_backward", i)
-        if self.debug_info and first is None and last == 0:
-            debug.log_totals(self)
-
-    def _backward_one(self, i: int) -> None:
-        event = range(2 * len(self.steps) - 1 - i, 2 * len(self.steps) - i)
-        if self._lean:
-            self._lean.before(event)
-        self._attempt(i, self.steps[i].backward)
-        if self.debug_info:
-            debug.log_backward(self, i)
-        if self._lean:
-            self._lean.after(event)
-
-    def forward_backward(self) -> float:
-        """One forward and one backward pass; returns the loss. Parameter diffs accumulate."""
-        loss = self.forward_loss()
-        self.run_backward()
-        return loss
 
     def forward(
         self, blobs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **inputs: np.ndarray
@@ -356,37 +290,6 @@ class Net:
         if name not in self._layer_names:
             raise NetError(f"no layer {name!r} in net {self.name!r}{did_you_mean(name, self._layer_names)}")
         return self._layer_names.index(name)
-
-    def _call(self, when: str, index: int) -> None:
-        for callback in self._callbacks[when]:
-            callback(index)
-
-    def before_forward(self, callback: Callback) -> None:
-        """Call `callback(layer_index)` before each layer's forward."""
-        self._callbacks["before_forward"].append(callback)
-
-    def after_forward(self, callback: Callback) -> None:
-        """Call `callback(layer_index)` after each layer's forward."""
-        self._callbacks["after_forward"].append(callback)
-
-    def before_backward(self, callback: Callback) -> None:
-        """Call `callback(layer_index)` before each layer's backward, also for layers that do not run it."""
-        self._callbacks["before_backward"].append(callback)
-
-    def after_backward(self, callback: Callback) -> None:
-        """Call `callback(layer_index)` after each layer's backward, also for layers that do not run it."""
-        self._callbacks["after_backward"].append(callback)
-
-    def _warn_dead(self) -> None:
-        """Name the layers that can learn nothing because nobody ever gave their weights a value other than zero."""
-        self._warned_dead = True
-        for param in self.learnable:
-            if param.unfilled and not param.blob.array.any():
-                log.warning(
-                    "the weights of layer %r are all zero: the prototxt gives no filler and no weights were "
-                    "loaded, so nothing will learn there; add a weight_filler, or load weights (--weights FILE)",
-                    param.layer,
-                )
 
     # -- weights and state --------------------------------------------------------------------------------------------
 

@@ -19,8 +19,8 @@ from minicaffe.proto import schema
 from minicaffe.proto import wire as wire_format
 
 if TYPE_CHECKING:
-    from minicaffe.assembly import Step
     from minicaffe.net import Net
+    from minicaffe.step import Step
 
 log = logging.getLogger("minicaffe")
 

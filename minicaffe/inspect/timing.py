@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from minicaffe.layer import Layer
 
 if TYPE_CHECKING:
-    from minicaffe.assembly import Step
     from minicaffe.net import Net
+    from minicaffe.step import Step
 
 
 @dataclass
