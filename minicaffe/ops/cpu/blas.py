@@ -77,18 +77,21 @@ def _product(a: Any, b: Any, out: Any, add: bool, row: Any = None, rectify: bool
     def work(lo: int, hi: int) -> None:
         for m, n in tiles[lo:hi]:
             part = out[m : m + TILE, n : n + wide]
-            (_add if add else np.matmul)(a[m : m + TILE], b[:, n : n + wide], part)
+            (add_tile if add else np.matmul)(a[m : m + TILE], b[:, n : n + wide], part)
             if row is not None or rectify:
                 elementwise.finish_tile(part, None if row is None else row[n : n + wide], rectify)
 
     each = min(M, TILE) * min(N, wide) * K
-    with _one_thread():
+    with one_thread():
         split(len(tiles), MULTIPLICATIONS // max(each, 1) + 1, work)
 
 
-def _add(a: Any, b: Any, out: Any) -> None:
-    """out += a @ b. BLAS sees the transposes: out' = b' a'."""
+def add_tile(a: Any, b: Any, out: Any) -> None:
+    """Add a @ b to `out` in this thread, all matrices that `_suits`. BLAS sees the transposes: out' = b' a'."""
     gemm = _gemm(out.dtype.char)
+    if gemm is None:
+        out += a @ b
+        return
     (by_a, step_a), (by_b, step_b) = _order(a), _order(b)  # type: ignore[misc]
     real = ctypes.c_float if out.dtype == np.float32 else ctypes.c_double
     number = ctypes.c_int
@@ -133,7 +136,7 @@ def _libraries() -> list[Any]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Hold every BLAS in this process to one thread meanwhile."""
     before = [(library, library.get_num_threads()) for library in _libraries()]
     for library, count in before:

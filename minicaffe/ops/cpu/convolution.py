@@ -14,6 +14,7 @@ import numpy as np
 
 from minicaffe.ops.convolution import PASSES, Geometry
 from minicaffe.ops.cpu import plain_convolution as plain
+from minicaffe.ops.cpu import pointwise
 
 Ints = Sequence[int]
 
@@ -37,7 +38,7 @@ def conv_algorithm(
         return dict.fromkeys(PASSES, "plain")
     outputs, channels, *kernel = W_shape[0] // group, *W_shape[1:]
     g = Geometry(tuple(kernel), tuple(stride), tuple(pad), tuple(dilation), group)
-    columns = "product" if g.pointwise else "columns"
+    columns = "product" if pointwise.suits(g) else "columns"
     if channels == 1 and group > 1:
         return dict.fromkeys(PASSES, "direct")
     if group > 1 and min(outputs, channels) < 4:
@@ -79,6 +80,9 @@ def conv(
 
         by_channel.conv(x, W, b, _geometry(W, stride, pad, dilation, group), out, relu)
         return
+    if algorithm == "product":
+        pointwise.conv(x, W, b, _geometry(W, stride, pad, dilation, group), out, relu)
+        return
     from minicaffe.ops.cpu import columns
 
     columns.conv(x, W, b, _geometry(W, stride, pad, dilation, group), out, relu)
@@ -97,6 +101,8 @@ def conv_backward_data(dy: Any, W: Any, stride: Ints, pad: Ints, dilation: Ints,
         from minicaffe.ops.cpu import by_channel
 
         by_channel.conv_backward_data(dy, W, _geometry(W, stride, pad, dilation, group), out)
+    elif algorithm == "product":
+        pointwise.conv_backward_data(dy, W, _geometry(W, stride, pad, dilation, group), out)
     else:
         from minicaffe.ops.cpu import columns
 
@@ -116,6 +122,8 @@ def conv_backward_weights(x: Any, dy: Any, dW: Any, stride: Ints, pad: Ints, dil
         from minicaffe.ops.cpu import by_channel
 
         by_channel.conv_backward_weights(x, dy, dW, _geometry(dW, stride, pad, dilation, group))
+    elif algorithm == "product":
+        pointwise.conv_backward_weights(x, dy, dW, _geometry(dW, stride, pad, dilation, group))
     else:
         from minicaffe.ops.cpu import columns
 

@@ -105,6 +105,12 @@ def finish_tile(tile: Any, row: Any, rectify: bool) -> None:
     _finish(tile, row, rectify)
 
 
+def finish_rows(tile: Any, column: Any, rectify: bool) -> None:
+    """Add column[r] to all of row r of `tile`, then put 0 for what is below it if `rectify`; in place, in this
+    thread."""
+    _finish_rows(tile, column, rectify)
+
+
 @kernel
 def _rectify(lo: int, hi: int, x: Any, y: Any, slope: Any) -> None:  # pragma: no cover - compiled
     zero = slope - slope
@@ -179,3 +185,17 @@ def _finish(tile: Any, row: Any, rectify: Any) -> None:  # pragma: no cover - co
         else:
             for j in range(np.uintp(len(row))):
                 to[j] += row[j]
+
+
+@kernel
+def _finish_rows(tile: Any, column: Any, rectify: Any) -> None:  # pragma: no cover - compiled
+    zero = column.dtype.type(0)
+    for r in range(tile.shape[0]):
+        to, add = tile[r], column[r]
+        if rectify:
+            for j in range(np.uintp(tile.shape[1])):
+                v = to[j] + add
+                to[j] = zero if v <= zero else v
+        else:
+            for j in range(np.uintp(tile.shape[1])):
+                to[j] += add

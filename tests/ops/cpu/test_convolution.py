@@ -64,7 +64,7 @@ def axis(draw: st.DrawFn, kernel: Any, stride: Any, pad: Any, dilation: Any, lon
 
 one = st.just(1)
 small = axis(st.just(3), one, st.integers(0, 2), one, 23)
-point = axis(one, one, st.just(0), one, 20)
+point = axis(one, st.integers(1, 3), st.just(0), one, 20)
 large = axis(st.integers(1, 7), st.integers(1, 4), st.integers(0, 3), st.integers(1, 2), 20)
 
 
@@ -117,7 +117,17 @@ def test_winograd_in_blocks(N: int, channels: int, outputs: int, size: int) -> N
 @some
 @given(cases(point, 70))
 def test_product(shape: Case) -> None:
+    assert shape.algorithms()["forward"] in ("product", "direct", "plain")
     agrees(shape)
+
+
+@pytest.mark.parametrize(
+    ("N", "channels", "outputs", "group", "size", "stride"),
+    [(1, 300, 40, 1, 40, 1), (1, 64, 200, 1, 41, 2), (5, 400, 130, 1, 7, 1), (1, 600, 500, 1, 7, 1),
+     (3, 20, 30, 2, 50, 3), (9, 100, 24, 1, 14, 1)],
+)  # fmt: skip
+def test_product_in_tiles(N: int, channels: int, outputs: int, group: int, size: int, stride: int) -> None:
+    agrees(case(N, channels, outputs, group, [(size, 1, stride, 0, 1)] * 2))
 
 
 @some
@@ -128,8 +138,8 @@ def test_columns(shape: Case) -> None:
 
 @pytest.mark.parametrize(
     ("N", "channels", "outputs", "group", "axis"),
-    [(2, 3, 24, 1, (67, 11, 4, 0, 1)), (2, 48, 40, 2, (27, 5, 1, 2, 1)), (1, 300, 40, 1, (40, 1, 1, 0, 1)),
-     (1, 64, 70, 1, (33, 1, 2, 0, 1)), (1, 40, 20, 1, (40, 3, 1, 2, 2)), (5, 700, 9, 1, (5, 3, 2, 1, 1))],
+    [(2, 3, 24, 1, (67, 11, 4, 0, 1)), (2, 48, 40, 2, (27, 5, 1, 2, 1)), (1, 40, 20, 1, (40, 3, 1, 2, 2)),
+     (5, 700, 9, 1, (5, 3, 2, 1, 1))],
 )  # fmt: skip
 def test_columns_in_blocks(N: int, channels: int, outputs: int, group: int, axis: tuple[int, ...]) -> None:
     agrees(case(N, channels, outputs, group, [axis, axis]))
@@ -180,9 +190,10 @@ def passes(shape: Case) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     "shape",
     [case(2, 32, 40, 1, [(41, 3, 1, 1, 1)] * 2), case(1, 90, 64, 1, [(7, 3, 1, 1, 1)] * 2),
-     case(3, 40, 50, 1, [(20, 1, 1, 0, 1)] * 2), case(2, 20, 30, 2, [(30, 5, 2, 2, 1)] * 2),
+     case(3, 40, 50, 1, [(20, 1, 1, 0, 1)] * 2), case(1, 90, 250, 1, [(41, 1, 1, 0, 1)] * 2),
+     case(1, 600, 500, 1, [(7, 1, 1, 0, 1)] * 2), case(2, 20, 30, 2, [(30, 5, 2, 2, 1)] * 2),
      case(2, 1, 1, 40, [(30, 3, 1, 1, 1)] * 2)],
-    ids=["winograd", "few tiles", "product", "columns", "by channel"],
+    ids=["winograd", "few tiles", "product", "product in parts", "product in tiles", "columns", "by channel"],
 )  # fmt: skip
 def test_results_do_not_depend_on_the_number_of_threads(shape: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     results = []
@@ -207,7 +218,8 @@ def test_the_rule() -> None:
     assert forward((1, 64, 60, 80), (64, 64, 3, 3), 1, 1, dilation=2) == "columns"
     assert forward((1, 3, 60, 80), (64, 3, 3, 3), 1, 1) == "columns"
     assert forward((1, 64, 60, 80), (64, 64, 1, 1), 1, 0) == "product"
-    assert forward((1, 64, 60, 80), (64, 64, 1, 1), 2, 0) == "columns"
+    assert forward((1, 64, 60, 80), (64, 64, 1, 1), 2, 0) == "product"
+    assert forward((1, 64, 60, 80), (64, 64, 1, 1), 1, 1) == "columns"
     assert forward((1, 64, 60, 80), (64, 64, 3, 3), 1, 1, dtype=np.float64) == "plain"
     assert forward((1, 64, 5, 6, 7), (64, 64, 3, 3, 3), 1, 1) == "plain"
 
