@@ -46,7 +46,7 @@ def main() -> None:
         precisions[when] = json.loads((RUN / when / "ap.json").read_text())["tree"]
     photograph = RUN / "trees" / "JPEGImages" / f"{trees.TESTING}.png"
     learned = f"{MODEL}/test.prototxt --weights {weights['after']} {config}"
-    minicaffe_(f"detect {learned} {photograph} --classes tree --num-dets 1000 --out {RUN}/pictures")
+    minicaffe_(f"detect {learned} {photograph} --classes tree --num-dets 1000 --det-thresh 0.3 --out {RUN}/pictures")
     print("\nAverage precision on a photograph that was not learned from, at an overlap of 0.5:")
     for when, ap in precisions.items():
         print(f"  {when} training: {ap:6.1%}")

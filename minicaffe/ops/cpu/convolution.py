@@ -48,7 +48,7 @@ def conv_algorithm(
         return dict.fromkeys(PASSES, columns)
     tiles = x_shape[0] * math.prod(-(-(size + 2 * p - 2) // 4) for size, p in zip(x_shape[2:], pad, strict=True))
     if tiles < TILES:
-        return {**dict.fromkeys(PASSES, columns), BACKWARD_WEIGHTS: "winograd"}
+        return dict.fromkeys(PASSES, columns)
     return dict.fromkeys(PASSES, "winograd")
 
 
