@@ -149,10 +149,10 @@ def detect(
     for _ in range(1, options.rounds):
         newest = look_again(net, image, newest, cfg, options.threshold)
         pool = [np.concatenate(pair) for pair in zip(pool, newest, strict=True)]
-    found = [suppress(of_class, cfg.TEST.NMS) for of_class in pool]
-    if options.voting:
+    found = surest([suppress(of_class, cfg.TEST.NMS) for of_class in pool], options.limit)
+    if options.voting:  # leaves scores as they are, so that only the surest need votes
         found = [vote(kept, all_, options.vote_overlap) for kept, all_ in zip(found, pool, strict=True)]
-    return surest(found, options.limit)
+    return found
 
 
 def candidates(scores: np.ndarray, boxes: np.ndarray, threshold: float) -> list[np.ndarray]:

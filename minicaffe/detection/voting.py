@@ -10,6 +10,8 @@ import numpy as np
 
 from minicaffe.detection import boxes as geometry
 
+_PAIRS = 1 << 21  # of boxes compared at a time: a net unsure of everything may leave tens of thousands
+
 
 def vote(kept: np.ndarray, pool: np.ndarray, overlap: float = 0.5) -> np.ndarray:
     """Return `kept` [N, 5] with each box moved to the mean of those of `pool` [M, 5] that overlap it, by their scores.
@@ -19,9 +21,12 @@ def vote(kept: np.ndarray, pool: np.ndarray, overlap: float = 0.5) -> np.ndarray
     """
     if len(kept) == 0 or len(pool) == 0:
         return kept.copy()
-    weights = np.where(geometry.iou(kept[:, :4], pool[:, :4]) >= overlap, np.maximum(pool[:, 4], 0), 0.0)
-    total = weights.sum(axis=1)
     voted = kept.copy()
-    heard = total > 0
-    voted[heard, :4] = (weights[heard] @ pool[:, :4]) / total[heard, None]
+    rows = max(_PAIRS // len(pool), 1)
+    for block in (slice(start, start + rows) for start in range(0, len(kept), rows)):
+        overlaps = geometry.iou(kept[block, :4], pool[:, :4])
+        weights = np.where(overlaps >= overlap, np.maximum(pool[:, 4], 0), 0.0)
+        total = weights.sum(axis=1)
+        heard = total > 0
+        voted[block, :4][heard] = (weights[heard] @ pool[:, :4]) / total[heard, None]
     return voted

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minicaffe.detection import voting
 from minicaffe.detection.voting import vote
 
 
@@ -41,3 +42,14 @@ def test_scores_and_what_was_given_are_left_alone() -> None:
 def test_nothing_to_vote_on() -> None:
     assert vote(rows(), rows((0, 0, 9, 9, 0.5))).shape == (0, 5)
     assert np.array_equal(vote(rows((0, 0, 9, 9, 0.5)), rows()), rows((0, 0, 9, 9, 0.5)))
+
+
+def test_many_boxes_vote_in_parts_as_they_do_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 60, (40, 2))
+    pool = np.hstack([corners, corners + rng.uniform(10, 30, (40, 2)), rng.uniform(size=(40, 1))]).astype(np.float32)
+    at_once = vote(pool[:7], pool)
+    assert not np.array_equal(at_once, pool[:7])
+    for pairs in (1, 80, 120):
+        monkeypatch.setattr(voting, "_PAIRS", pairs)
+        np.testing.assert_allclose(vote(pool[:7], pool), at_once, rtol=1e-6)
