@@ -63,87 +63,30 @@ DEFINITIONS: dict[str, str] = {
     "adam_update": "updates",
 }
 
+
+def _all_of(*modules: str) -> dict[str, str]:
+    """Return the operations that these modules define, for a device that has every one of them in a module of the same
+    name."""
+    return {operation: module for operation, module in DEFINITIONS.items() if module in modules}
+
+
 # operation -> module of minicaffe.ops.cpu that overrides it with a numba kernel
 CPU_OVERRIDES: dict[str, str] = {
-    "conv": "convolution",
-    "conv_backward_data": "convolution",
-    "conv_backward_weights": "convolution",
-    "conv_algorithm": "convolution",
-    "im2col": "im2col",
-    "col2im": "im2col",
-    "pool_max": "pooling",
-    "pool_max_backward": "pooling",
-    "pool_ave": "pooling",
-    "pool_ave_backward": "pooling",
-    "matmul": "blas",
-    "add_matmul": "blas",
-    "rectify": "elementwise",
-    "rectify_backward": "elementwise",
-    "weighted_sum": "elementwise",
-    "dropout": "elementwise",
-    "masked": "elementwise",
-    "normalise": "channels",
-    "channel_moments": "channels",
-    "channel_sums": "channels",
-    "batch_norm_backward": "channels",
-    "lrn_across": "lrn",
-    "lrn_across_backward": "lrn",
-    "roi_pool": "roi_pool",
-    "roi_pool_backward": "roi_pool",
-    "nms": "nms",
-    "nms_by_group": "nms",
-    "sgd_update": "updates",
-    "nesterov_update": "updates",
-    "adagrad_update": "updates",
-    "rmsprop_update": "updates",
-    "adadelta_update": "updates",
-    "adam_update": "updates",
+    **_all_of("convolution", "im2col", "elementwise", "channels", "lrn", "roi_pool", "nms", "updates"),
+    **dict.fromkeys(("pool_max", "pool_max_backward", "pool_ave", "pool_ave_backward"), "pooling"),
+    **dict.fromkeys(("matmul", "add_matmul"), "blas"),
 }
 
 # What `engine: CAFFE` asks for: overrides that do the definition's arithmetic, product for product
-PLAIN = {
-    "conv": "plain_convolution",
-    "conv_backward_data": "plain_convolution",
-    "conv_backward_weights": "plain_convolution",
-    "conv_algorithm": "plain_convolution",
-}
+PLAIN = dict.fromkeys(_all_of("convolution"), "plain_convolution")
 
 # operation -> module of minicaffe.ops.cuda that overrides it with a CUDA kernel, or a library of NVIDIA's
 CUDA_OVERRIDES: dict[str, str] = {
-    "conv": "convolution",
-    "conv_backward_data": "convolution",
-    "conv_backward_weights": "convolution",
-    "im2col": "im2col",
-    "col2im": "im2col",
-    "pool_max": "pooling",
-    "pool_max_backward": "pooling",
-    "pool_ave": "pooling",
-    "pool_ave_backward": "pooling",
-    "pool_stochastic": "pooling",
-    "pool_expected": "pooling",
-    "matmul": "products",
-    "l2_norm": "products",
-    "add_matmul": "products",
+    **_all_of("im2col", "pooling", "lrn", "softmax", "smooth_l1", "roi_pool", "nms", "updates"),
+    **dict.fromkeys(("conv", "conv_backward_data", "conv_backward_weights"), "convolution"),
+    **dict.fromkeys(("matmul", "l2_norm", "add_matmul"), "products"),
     "add_rows": "accumulate",
     "dropout": "dropout",
-    "lrn_across": "lrn",
-    "lrn_across_backward": "lrn",
-    "softmax": "softmax",
-    "softmax_backward": "softmax",
-    "log_loss": "softmax",
-    "log_loss_backward": "softmax",
-    "smooth_l1": "smooth_l1",
-    "smooth_l1_backward": "smooth_l1",
-    "roi_pool": "roi_pool",
-    "roi_pool_backward": "roi_pool",
-    "nms": "nms",
-    "nms_by_group": "nms",
-    "sgd_update": "updates",
-    "nesterov_update": "updates",
-    "adagrad_update": "updates",
-    "rmsprop_update": "updates",
-    "adadelta_update": "updates",
-    "adam_update": "updates",
 }
 
 CAFFE, CUDNN = 1, 2  # values of the field `engine`; 0 is DEFAULT
