@@ -15,7 +15,7 @@ import numpy as np
 
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import columns_kernels as kernels
-from minicaffe.ops.cpu.gemm import ROWS, multiply, padded, panels
+from minicaffe.ops.cpu.gemm import ROWS, multiply, padded
 from minicaffe.ops.cpu.images import Part, parts, room
 from minicaffe.ops.cpu.threads import share, split
 from minicaffe.ops.cpu.vector import LANES
@@ -28,8 +28,6 @@ STEP = 3 * LANES
 NUMBERS = 1 << 17
 # So many outputs are computed at a time.
 OUTPUTS = 32 * ROWS
-# So many vectors of channels, at least, are worth a thread.
-VECTORS = 6
 # Going backwards, a thread handles so many rows of columns at a time.
 BACK_ROWS = 512
 
@@ -58,22 +56,15 @@ def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> N
 
 def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:
     """As `minicaffe.ops.convolution.conv_backward_data`."""
-    none = np.empty(0, dy.dtype)
     for errors, weights, target in zip(parts(dy, g.group), np.split(W, g.group), parts(out, g.group), strict=True):
         left = _turned(weights.reshape(errors.channels, -1))
-        if g.pointwise:
-            _convolve(left, errors.channels, none, np.float32(-np.inf), errors, g, target)
-        else:
-            _convolve_back(left, errors, g, target)
+        _convolve_back(left, errors, g, target)
 
 
 def conv_backward_weights(x: Any, dy: Any, dW: Any, g: Geometry) -> None:
     """As `minicaffe.ops.convolution.conv_backward_weights`."""
     for source, errors, gradient in zip(parts(x, g.group), parts(dy, g.group), np.split(dW, g.group), strict=True):
-        if g.pointwise and padded(source.channels) == source.channels:
-            _correlate_pointwise(source, errors, gradient.reshape(-1))
-        else:
-            _correlate(source, errors, gradient.reshape(-1), g)
+        _correlate(source, errors, gradient.reshape(-1), g)
 
 
 def _rounded(size: int, step: int) -> int:
@@ -88,10 +79,7 @@ def _block(depth: int, total: int) -> int:
 
 def _passing(x: Part, y: Part, g: Geometry) -> tuple[int, ...]:
     """Return what kernels know of the images x, and of how weights pass over them to give y."""
-    (H, W), (h, w) = x.x.shape[2:], y.x.shape[2:]
-    if g.pointwise:
-        H, W, h, w = 1, H * W, 1, h * w
-    return x.start, x.stride, H, W, h, w, *g.kernel, *g.stride, *g.pad, *g.dilation
+    return x.start, x.stride, *x.x.shape[2:], *y.x.shape[2:], *g.kernel, *g.stride, *g.pad, *g.dilation
 
 
 class _Columns:
@@ -99,7 +87,7 @@ class _Columns:
 
     def __init__(self, x: Part, y: Part, g: Geometry):
         self.x, self.passing, self.channels = x.flat, _passing(x, y, g), x.channels
-        self.framed = not g.pointwise and g.stride == (1, 1)
+        self.framed = g.stride == (1, 1)
         if self.framed:
             H, W = (size + 2 * pad for size, pad in zip(x.x.shape[2:], g.pad, strict=True))
             planes = len(x.x) * x.channels
@@ -125,7 +113,7 @@ class _Columns:
 
 def _itself(y: Part) -> tuple[int, ...]:
     """Return what kernels know of images that are their own columns."""
-    return _passing(y, y, Geometry((1, 1), (1, 1), (0, 0), (1, 1), 1))
+    return y.start, y.stride, 1, y.size, 1, y.size, 1, 1, 1, 1, 0, 0, 1, 1
 
 
 def _image(part: Part) -> tuple[int, int, int]:
@@ -215,8 +203,8 @@ def _correlate(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
     chunks = math.ceil(depth / chunk)
     pieces = max(min(PIECES // chunks, total // block), 1)
     step = padded(K)
-    x, dy, D = source.flat, errors.flat, room("planes", pieces * depth * step)
-    columns = None if g.pointwise else _Columns(source, errors, g)
+    dy, D = errors.flat, room("planes", pieces * depth * step)
+    columns = _Columns(source, errors, g)
 
     def work(item: int) -> None:
         piece, row = item // chunks, item % chunks * chunk
@@ -225,16 +213,11 @@ def _correlate(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
         E, add = room("M", block * step), False
         while lo < end:
             hi = min(lo + block, end)
-            if columns is None:
-                image, i = divmod(lo, source.size)
-                hi = min(hi, lo + source.size - i)
-                a, at, length = x, source.start + image * source.stride + row * source.size + i, source.size
-            else:
-                a, at, length = room("col", rows * block + LANES), 0, block
-                columns.write((row, row + rows, row), (lo, hi), a, 0, block)
+            col = room("col", rows * block + LANES)
+            columns.write((row, row + rows, row), (lo, hi), col, 0, block)
             kernels.turn((lo, hi), dy, K, _image(errors), E, block)
             multiply(
-                (1, rows, step // LANES, hi - lo), a, at, (0, LANES * length, length, 1),
+                (1, rows, step // LANES, hi - lo), col, 0, (0, LANES * block, block, 1),
                 E, 0, (0, block), D, (piece * depth + row) * step, (0, step), add,
             )  # fmt: skip
             lo, add = hi, True
@@ -246,35 +229,3 @@ def _correlate(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
         least,
         lambda lo, hi: kernels.add_gradient(lo, hi, D, pieces, depth * step, dW, K, depth),
     )
-
-
-def _correlate_pointwise(source: Part, errors: Part, dW: Any) -> None:
-    """As `_correlate`, for a kernel of 1 x 1 and whole vectors of channels: into dW, without transposing it."""
-    C, K, size, total = source.channels, errors.channels, source.size, len(source.x) * source.size
-    vectors = C // LANES
-    block = min(_block(C, total), size)
-    ranges = panels(vectors, max(_rounded(vectors, PIECES) // PIECES, VECTORS))
-    # An image is cut into so many blocks; a piece is some of all blocks.
-    blocks = math.ceil(size / block)
-    pieces = max(min(PIECES // len(ranges), len(source.x) * blocks, total * (1 << 5) // (K * C)), 1)
-    D = dW if pieces == 1 else room("planes", pieces * K * C)
-    x, dy = source.flat, errors.flat
-
-    def work(item: int) -> None:
-        piece, (first, last) = item // len(ranges), ranges[item % len(ranges)]
-        E = room("M", block * (last - first) * LANES)
-        begin, end = (len(source.x) * blocks * p // pieces for p in (piece, piece + 1))
-        for number in range(begin, end):
-            n, lo = number // blocks, number % blocks * block
-            hi = min(lo + block, size)
-            image = source.start + first * LANES * size, source.stride, size
-            kernels.turn((n * size + lo, n * size + hi), x, (last - first) * LANES, image, E, block)
-            multiply(
-                (1, K, last - first, hi - lo), dy, errors.start + n * errors.stride + lo, (0, LANES * size, size, 1),
-                E, 0, (0, block), D, piece * K * C + first * LANES, (0, C), pieces == 1 or number > begin,
-            )  # fmt: skip
-
-    share(pieces * len(ranges), work)
-    if pieces > 1:
-        for part in D.reshape(pieces, K * C):
-            dW += part

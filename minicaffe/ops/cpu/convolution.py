@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from minicaffe.ops.convolution import PASSES, Geometry
+from minicaffe.ops.cpu import by_channel, columns, pointwise, winograd
 from minicaffe.ops.cpu import plain_convolution as plain
-from minicaffe.ops.cpu import pointwise
 
 Ints = Sequence[int]
 
@@ -23,6 +23,8 @@ CHANNELS = 16
 # With fewer tiles of 4 x 4 outputs, Winograd's weights are more work than its products.
 TILES = 8
 FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS = PASSES
+# algorithm -> the module that has it, in all three passes
+MODULES = {"winograd": winograd, "product": pointwise, "columns": columns, "direct": by_channel}
 
 
 def conv_algorithm(
@@ -38,96 +40,57 @@ def conv_algorithm(
         return dict.fromkeys(PASSES, "plain")
     outputs, channels, *kernel = W_shape[0] // group, *W_shape[1:]
     g = Geometry(tuple(kernel), tuple(stride), tuple(pad), tuple(dilation), group)
-    columns = "product" if pointwise.suits(g) else "columns"
+    multiplied = "product" if pointwise.suits(g) else "columns"
     if channels == 1 and group > 1:
         return dict.fromkeys(PASSES, "direct")
     if group > 1 and min(outputs, channels) < 4:
         return dict.fromkeys(PASSES, "plain")
     small = tuple(kernel) == (3, 3) and g.stride == (1, 1) and g.dilation == (1, 1) and max(pad) <= 2
     if not small or min(outputs, channels) < CHANNELS:
-        return dict.fromkeys(PASSES, columns)
+        return dict.fromkeys(PASSES, multiplied)
     tiles = x_shape[0] * math.prod(-(-(size + 2 * p - 2) // 4) for size, p in zip(x_shape[2:], pad, strict=True))
     if tiles < TILES:
-        return dict.fromkeys(PASSES, columns)
+        return dict.fromkeys(PASSES, multiplied)
     return dict.fromkeys(PASSES, "winograd")
 
 
-def _choose(which: str, x: Any, W: Any, y: Any, *passing: Any) -> str:
-    """Return the algorithm of one pass over these arrays."""
+def _choose(which: str, x: Any, W: Any, y: Any, g: Geometry) -> Any:
+    """Return the module that computes one pass over these arrays; None: the definition does."""
     if not all(a.dtype == np.float32 and a.flags.c_contiguous and a.size for a in (x, W, y)):
-        return "plain"
-    stride, pad, dilation, group = passing
-    return conv_algorithm(x.shape, W.shape, stride, pad, dilation, group, np.float32)[which]
+        return None
+    return MODULES.get(conv_algorithm(x.shape, W.shape, g.stride, g.pad, g.dilation, g.group, np.float32)[which])
 
 
 def conv(
     x: Any, W: Any, b: Any, stride: Ints, pad: Ints, dilation: Ints, group: int, out: Any, relu: bool = False
 ) -> None:
     """As `minicaffe.ops.convolution.conv`."""
-    algorithm = _choose(FORWARD, x, W, out, stride, pad, dilation, group)
-    if algorithm == "plain" or (b is not None and b.dtype != np.float32):
+    g = _geometry(W, stride, pad, dilation, group)
+    module = _choose(FORWARD, x, W, out, g)
+    if module is None or (b is not None and b.dtype != np.float32):
         plain.conv(x, W, b, stride, pad, dilation, group, out, relu)
-        return
-    if b is not None:
-        b = np.ascontiguousarray(b)
-    if algorithm == "winograd":
-        from minicaffe.ops.cpu import winograd
-
-        winograd.conv(x, W, b, pad, group, out, relu)
-        return
-    if algorithm == "direct":
-        from minicaffe.ops.cpu import by_channel
-
-        by_channel.conv(x, W, b, _geometry(W, stride, pad, dilation, group), out, relu)
-        return
-    if algorithm == "product":
-        pointwise.conv(x, W, b, _geometry(W, stride, pad, dilation, group), out, relu)
-        return
-    from minicaffe.ops.cpu import columns
-
-    columns.conv(x, W, b, _geometry(W, stride, pad, dilation, group), out, relu)
+    else:
+        module.conv(x, W, None if b is None else np.ascontiguousarray(b), g, out, relu)
 
 
 def conv_backward_data(dy: Any, W: Any, stride: Ints, pad: Ints, dilation: Ints, group: int, out: Any) -> None:
     """As `minicaffe.ops.convolution.conv_backward_data`."""
-    algorithm = _choose(BACKWARD_DATA, out, W, dy, stride, pad, dilation, group)
-    if algorithm == "plain":
+    g = _geometry(W, stride, pad, dilation, group)
+    module = _choose(BACKWARD_DATA, out, W, dy, g)
+    if module is None:
         plain.conv_backward_data(dy, W, stride, pad, dilation, group, out)
-    elif algorithm == "winograd":
-        from minicaffe.ops.cpu import winograd
-
-        winograd.conv_backward_data(dy, W, pad, group, out)
-    elif algorithm == "direct":
-        from minicaffe.ops.cpu import by_channel
-
-        by_channel.conv_backward_data(dy, W, _geometry(W, stride, pad, dilation, group), out)
-    elif algorithm == "product":
-        pointwise.conv_backward_data(dy, W, _geometry(W, stride, pad, dilation, group), out)
     else:
-        from minicaffe.ops.cpu import columns
-
-        columns.conv_backward_data(dy, W, _geometry(W, stride, pad, dilation, group), out)
+        module.conv_backward_data(dy, W, g, out)
 
 
 def conv_backward_weights(x: Any, dy: Any, dW: Any, stride: Ints, pad: Ints, dilation: Ints, group: int) -> None:
     """As `minicaffe.ops.convolution.conv_backward_weights`."""
-    algorithm = _choose(BACKWARD_WEIGHTS, x, dW, dy, stride, pad, dilation, group)
-    if algorithm == "plain":
+    g = _geometry(dW, stride, pad, dilation, group)
+    module = _choose(BACKWARD_WEIGHTS, x, dW, dy, g)
+    if module is None:
         plain.conv_backward_weights(x, dy, dW, stride, pad, dilation, group)
-    elif algorithm == "winograd":
-        from minicaffe.ops.cpu import winograd
-
-        winograd.conv_backward_weights(x, dy, dW, pad, group)
-    elif algorithm == "direct":
-        from minicaffe.ops.cpu import by_channel
-
-        by_channel.conv_backward_weights(x, dy, dW, _geometry(dW, stride, pad, dilation, group))
-    elif algorithm == "product":
-        pointwise.conv_backward_weights(x, dy, dW, _geometry(dW, stride, pad, dilation, group))
     else:
-        from minicaffe.ops.cpu import columns
-
-        columns.conv_backward_weights(x, dy, dW, _geometry(dW, stride, pad, dilation, group))
+        module.conv_backward_weights(x, dy, dW, g)
 
 
 def _geometry(W: Any, stride: Ints, pad: Ints, dilation: Ints, group: int) -> Geometry:

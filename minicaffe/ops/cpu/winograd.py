@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import winograd_kernels as kernels
 from minicaffe.ops.cpu.gemm import ROWS, multiply, padded, panels
 from minicaffe.ops.cpu.images import Part, parts, room
@@ -47,32 +48,32 @@ class Weights(NamedTuple):
         return (self.W.shape[1] * 9, 9) if self.turned else (9, self.W.shape[1] * 9)
 
 
-def conv(x: Any, W: Any, b: Any, pad: Pair, group: int, out: Any, relu: bool = False) -> None:
+def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> None:
     """Write the convolution of x with W [K, C/group, 3, 3], plus b unless it is None, to `out`; rectified if `relu`.
 
     All are C-contiguous float32; stride and dilation are 1, the padding at most 2.
     """
-    biases = [np.empty(0, x.dtype)] * group if b is None else np.split(b, group)
+    biases = [np.empty(0, x.dtype)] * g.group if b is None else np.split(b, g.group)
     for source, weights, bias, target in zip(
-        parts(x, group), np.split(W, group), biases, parts(out, group), strict=True
+        parts(x, g.group), np.split(W, g.group), biases, parts(out, g.group), strict=True
     ):
-        _convolve(source, Weights(weights, turned=False), bias, 0.0 if relu else -np.inf, pad, target)
+        _convolve(source, Weights(weights, turned=False), bias, 0.0 if relu else -np.inf, g.pad, target)
 
 
-def conv_backward_data(dy: Any, W: Any, pad: Pair, group: int, out: Any) -> None:
+def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:
     """Write the gradient of `conv` with respect to x to `out`: the convolution of dy with the weights turned around."""
-    none, back = np.empty(0, dy.dtype), [2 - p for p in pad]
-    for errors, weights, target in zip(parts(dy, group), np.split(W, group), parts(out, group), strict=True):
+    none, back = np.empty(0, dy.dtype), [2 - p for p in g.pad]
+    for errors, weights, target in zip(parts(dy, g.group), np.split(W, g.group), parts(out, g.group), strict=True):
         _convolve(errors, Weights(weights, turned=True), none, -np.inf, back, target)
 
 
-def conv_backward_weights(x: Any, dy: Any, dW: Any, pad: Pair, group: int) -> None:
+def conv_backward_weights(x: Any, dy: Any, dW: Any, g: Geometry) -> None:
     """Add the gradient of `conv` with respect to W to `dW`."""
-    for source, errors, gradient in zip(parts(x, group), parts(dy, group), np.split(dW, group), strict=True):
+    for source, errors, gradient in zip(parts(x, g.group), parts(dy, g.group), np.split(dW, g.group), strict=True):
         C, K = source.channels, errors.channels
         D_plane = _rounded(K) * padded(C) + SKEW
         correlate = _correlate_blocks if _count(errors) > max(2 * K, MANY) else _correlate_steps
-        D, pieces = correlate(source, errors, pad, D_plane)
+        D, pieces = correlate(source, errors, g.pad, D_plane)
         _add_gradient(D, pieces, D_plane, gradient.reshape(-1), K, C)
 
 
