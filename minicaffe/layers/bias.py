@@ -44,8 +44,8 @@ class Bias(Broadcast):
         dy = top[0].diff_array
         if len(bottom) > 1:
             if propagate_down[1]:
-                bottom[1].diff_array[...] = self.gradient_of_b(dy, None, bottom[1])
+                bottom[1].diff_array[...] = self.gradient_of_b(dy, bottom[1])
         elif self.learns(0):
-            self.blobs[0].diff_array[...] += self.gradient_of_b(dy, None, self.blobs[0])
+            self.blobs[0].diff_array[...] += self.gradient_of_b(dy, self.blobs[0])
         if propagate_down[0] and not top[0].shares_diff_with(bottom[0]):
             bottom[0].diff_array[...] = dy

@@ -19,7 +19,6 @@ import numpy as np
 
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer
-from minicaffe.layers.channels import channel_dot, channel_sum
 
 
 class Broadcast(Layer):
@@ -60,9 +59,7 @@ class Broadcast(Layer):
         """Return a view of `x` as (outer, D, inner)."""
         return x.reshape(self.frame)
 
-    def gradient_of_b(self, dy: np.ndarray, x: np.ndarray | None, b: Blob) -> np.ndarray:
-        """Return, in the shape of `b`, the sums of dy · x (dy alone without x) over all axes that b does not cover."""
-        xp = self.ops.xp
-        dy = self.framed(dy)
-        total = channel_sum(xp, dy) if x is None else channel_dot(xp, dy, self.framed(x))
-        return total.reshape(b.shape)
+    def gradient_of_b(self, dy: np.ndarray, b: Blob) -> np.ndarray:
+        """Return, in the shape of `b`, the sums of dy over all axes that b does not cover."""
+        sums, _ = self.ops.channel_sums(self.framed(dy))
+        return sums.reshape(b.shape)

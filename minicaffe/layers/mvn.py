@@ -17,7 +17,7 @@ import numpy as np
 
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
-from minicaffe.layers.channels import channel_dot, channel_sum, column
+from minicaffe.layers.channels import column
 
 
 @register("MVN", v1="MVN")
@@ -58,6 +58,5 @@ class MVN(Layer):
 
     def mean(self, x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
         """Return the mean of x, or of x · y, over each group, as a column."""
-        xp = self.ops.xp
-        total = channel_sum(xp, x) if y is None else channel_dot(xp, x, y)
-        return column(total) / max(self.frame[2], 1)
+        sums, dots = self.ops.channel_sums(x, y)
+        return column(sums if y is None else dots) / max(self.frame[2], 1)

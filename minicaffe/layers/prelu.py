@@ -18,7 +18,6 @@ import numpy as np
 
 from minicaffe.blob import Blob
 from minicaffe.layer import register
-from minicaffe.layers.channels import channel_dot
 from minicaffe.layers.elementwise import Elementwise
 from minicaffe.layers.relu import rectifier_slope
 from minicaffe.proto import schema
@@ -53,11 +52,10 @@ class PReLU(Elementwise):
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if self.learns(0):
-            xp = self.ops.xp
             x, dy = self.x(bottom), top[0].diff_array
             outer, channels = (1, 1) if self.shared else x.shape[:2]
             frame = (outer, channels, math.prod(x.shape) // max(outer * channels, 1))
-            da = channel_dot(xp, dy.reshape(frame), xp.minimum(x, 0).reshape(frame))
+            _, da = self.ops.channel_sums(dy.reshape(frame), self.ops.xp.minimum(x, 0).reshape(frame))
             self.blobs[0].diff_array[...] += da.reshape(self.blobs[0].shape)
         super().backward(top, propagate_down, bottom)
 

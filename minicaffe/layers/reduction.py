@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
-from minicaffe.layers.channels import channel_dot, channel_sum, column
+from minicaffe.layers.channels import column
 from minicaffe.proto import schema
 
 
@@ -48,9 +48,9 @@ class Reduction(Layer):
         xp = self.ops.xp
         x = bottom[0].array.reshape(self.frame)
         if self.operation == "SUMSQ":
-            total = channel_dot(xp, x, x)
+            _, total = self.ops.channel_sums(x, x)
         else:
-            total = channel_sum(xp, xp.abs(x) if self.operation == "ASUM" else x)
+            total, _ = self.ops.channel_sums(xp.abs(x) if self.operation == "ASUM" else x)
         xp.multiply(total.reshape(top[0].shape), self.coeff, out=top[0].array)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:

@@ -1,6 +1,6 @@
 """Arrays seen as (outer, D, inner), with one number for each of D channels: x, y, dy, dx; the others are [D].
 
-What BatchNorm and Scale consist of, alone or one after the other.
+What BatchNorm and Scale consist of, alone or one after the other, and the sums of other layers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def channel_moments(x: Any) -> tuple[Any, Any]:
 
 def channel_sums(dy: Any, x: Any = None) -> tuple[Any, Any]:
     """Return the sums of dy and of dy * x (None without x) over each channel."""
-    return dy.sum(axis=(0, 2)), None if x is None else (dy * x).sum(axis=(0, 2))
+    # Rows first: their numbers lie together.
+    return dy.sum(axis=2).sum(axis=0), None if x is None else (dy * x).sum(axis=2).sum(axis=0)
 
 
 def batch_norm_backward(dy: Any, y: Any, factor: Any, dx: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,3 +71,19 @@ def test_long_rows_lose_no_digits() -> None:
     mean, variance = package.default().channel_moments(x)
     np.testing.assert_allclose(mean, x.astype(float).mean(axis=(0, 2)), rtol=1e-6)
     np.testing.assert_allclose(variance, x.astype(float).var(axis=(0, 2)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (5, 3, 1), (1, 1, 200), (2, 3, 64), (0, 3, 4), (2, 3, 0), (1, 0, 5)])
+def test_sums_of_any_shape(ops: package.Ops, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=shape), rng.normal(size=shape)
+    np.testing.assert_allclose(ops.channel_sums(x)[0], x.sum(axis=(0, 2)), atol=1e-12)
+    np.testing.assert_allclose(ops.channel_sums(x, y)[1], (x * y).sum(axis=(0, 2)), atol=1e-12)
+
+
+def test_long_sums_stay_exact_in_single(ops: package.Ops) -> None:
+    x = np.full((1, 2, 1_000_000), 1.1, np.float32)
+    sums, dots = ops.channel_sums(x, x)
+    np.testing.assert_allclose(ops.channel_sums(x)[0], x.astype(float).sum(axis=(0, 2)), rtol=1e-5)
+    np.testing.assert_allclose(sums, x.astype(float).sum(axis=(0, 2)), rtol=1e-5)
+    np.testing.assert_allclose(dots, (x.astype(float) ** 2).sum(axis=(0, 2)), rtol=1e-4)

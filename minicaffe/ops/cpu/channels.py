@@ -126,19 +126,26 @@ def _by_row(
 
 
 @reduction
+def _total(x: Any, d: int) -> float:  # pragma: no cover - compiled
+    """Sum up channel d."""
+    outer, _, inner = x.shape
+    total = 0.0
+    for o in range(outer):
+        for start in range(0, inner, BLOCK):
+            part = x[o, d, start : start + BLOCK]
+            s = x.dtype.type(0)
+            for i in range(np.uintp(len(part))):
+                s += part[i]
+            total += s
+    return total
+
+
+@reduction
 def _moments(lo: int, hi: int, x: Any, mean: Any, variance: Any) -> None:  # pragma: no cover - compiled
     outer, _, inner = x.shape
     zero = x.dtype.type(0)
     for d in range(lo, hi):
-        total = 0.0
-        for o in range(outer):
-            for start in range(0, inner, BLOCK):
-                part = x[o, d, start : start + BLOCK]
-                s = zero
-                for i in range(np.uintp(len(part))):
-                    s += part[i]
-                total += s
-        m = x.dtype.type(total / max(outer * inner, 1))
+        m = x.dtype.type(_total(x, d) / max(outer * inner, 1))
         total = 0.0
         for o in range(outer):
             for start in range(0, inner, BLOCK):
@@ -153,18 +160,8 @@ def _moments(lo: int, hi: int, x: Any, mean: Any, variance: Any) -> None:  # pra
 
 @reduction
 def _sums(lo: int, hi: int, dy: Any, sums: Any) -> None:  # pragma: no cover - compiled
-    outer, _, inner = dy.shape
-    zero = dy.dtype.type(0)
     for d in range(lo, hi):
-        total = 0.0
-        for o in range(outer):
-            for start in range(0, inner, BLOCK):
-                part = dy[o, d, start : start + BLOCK]
-                s = zero
-                for i in range(np.uintp(len(part))):
-                    s += part[i]
-                total += s
-        sums[d] = total
+        sums[d] = _total(dy, d)
 
 
 @reduction
