@@ -1,4 +1,4 @@
-"""Net: building, running, sharing, loss weights, reshaping; the properties Caffe's own test_net checks."""
+"""Net: building, running, loss weights, reshaping; the properties Caffe's own test_net checks."""
 
 from __future__ import annotations
 
@@ -13,38 +13,7 @@ import pytest
 
 import minicaffe as caffe
 from minicaffe.errors import LayerError, NetError
-from minicaffe.proto import prototxt, schema
-from minicaffe.rng import Streams
-
-INPUT = (
-    "layer { name: 'data' type: 'Input' top: 'data' top: 'label' input_param { shape { dim: 4 dim: 3 } "
-    "shape { dim: 4 } } }"
-)
-
-
-def ip(name: str, bottom: str, top: str, more: str = "", outputs: int = 3) -> str:
-    return (
-        f"layer {{ name: '{name}' type: 'InnerProduct' bottom: '{bottom}' top: '{top}' {more} inner_product_param {{ "
-        f"num_output: {outputs} weight_filler {{ type: 'gaussian' std: 0.5 }} bias_filler {{ type: 'uniform' }} }} }}"
-    )
-
-
-def loss(bottom: str = "y", more: str = "") -> str:
-    return f"layer {{ name: 'loss' type: 'SoftmaxWithLoss' bottom: '{bottom}' bottom: 'label' top: 'loss' {more} }}"
-
-
-def build(*layers: str, phase: str = "TRAIN", seed: int = 1, head: str = "", **more: Any) -> caffe.Net:
-    definition = prototxt.parse("\n".join((head, *layers)), schema.NetParameter, file="net.prototxt")
-    return caffe.Net(definition, phase=phase, streams=Streams(seed), **more)
-
-
-def feed(net: caffe.Net, seed: int = 0) -> caffe.Net:
-    rng = np.random.default_rng(seed)
-    net.blobs["data"].data[...] = rng.standard_normal(net.blobs["data"].shape)
-    if "label" in net.blobs:
-        net.blobs["label"].data[...] = rng.integers(0, 3, net.blobs["label"].shape)
-    return net
-
+from tests.small_nets import INPUT, build, feed, ip, loss
 
 # -- names ------------------------------------------------------------------------------------------------------------
 
@@ -223,132 +192,6 @@ def test_wrong_number_of_loss_weights() -> None:
         build(INPUT, ip("ip", "data", "y", "loss_weight: 1 loss_weight: 2"))
     with pytest.raises(NetError, match="loss_weight is given 2 times for 1 tops"):
         build(INPUT, ip("ip", "data", "y"), loss(more="loss_weight: 1 loss_weight: 2"))
-
-
-# -- sharing ----------------------------------------------------------------------------------------------------------
-
-SHARED = "param {{ name: 'w' {0} }} param {{ name: 'b' {0} }}"
-
-
-def twin(readonly: str = "propagate_down: false", owner: str = "") -> caffe.Net:
-    return feed(
-        build(
-            INPUT,
-            ip("first", "data", "h"),
-            ip("ip_ro", "h", "y_ro", SHARED.format(owner) + readonly),
-            "layer { name: 'quiet' type: 'Silence' bottom: 'y_ro' }",
-            ip("ip", "h", "y", SHARED.format("lr_mult: 2 decay_mult: 0")),
-            loss(),
-        )
-    )
-
-
-def test_shared_parameters_are_one_data_and_one_diff() -> None:
-    net = twin()
-    owner, sharer = net.params["ip_ro"], net.params["ip"]
-    for a, b in zip(owner, sharer, strict=True):
-        assert np.shares_memory(a.data, b.data)
-        assert np.shares_memory(a.diff, b.diff)
-    assert [(p.name, p.lr_mult, p.decay_mult) for p in net.learnable] == [
-        ("first[0]", 1, 1),
-        ("first[1]", 1, 1),
-        ("w", 2, 0),
-        ("b", 2, 0),
-    ]
-
-
-def test_sharers_and_owners_are_told_as_caffe_tells_them(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="minicaffe"):
-        twin()
-    assert [text for text in caplog.messages if text.startswith("Sharing")] == [
-        "Sharing parameters 'w' owned by layer 'ip_ro', param index 0",
-        "Sharing parameters 'b' owned by layer 'ip_ro', param index 1",
-    ]
-
-
-def test_gradients_of_all_sharers_add_up() -> None:
-    text = [INPUT, ip("a", "data", "y", SHARED.format("")), ip("b", "data", "z", SHARED.format(""))]
-    both = feed(build(*text, loss("y"), loss("z").replace("'loss'", "'loss2'")))
-    both.forward_backward()
-    one = feed(build(INPUT, ip("a", "data", "y"), loss()))
-    for mine, theirs in zip(one.params["a"], both.params["a"], strict=True):
-        mine.data[...] = theirs.data
-    one.forward_backward()
-    np.testing.assert_allclose(both.params["b"][0].diff, 2 * one.params["a"][0].diff, rtol=1e-5)
-
-
-def test_the_readonly_tower_never_runs_backward_and_owns_no_diffs() -> None:
-    net = twin()
-    net.forward_backward()
-    assert [name for name, step in zip(net._layer_names, net.steps, strict=True) if step.runs_backward] == [
-        "first",
-        "h_first_0_split",
-        "ip",
-        "loss",
-    ]
-    for name in ("y_ro", "h_first_0_split_0", "data", "label"):
-        assert not net.blobs[name].has_diff, f"{name} owns a diff nobody needs"
-
-
-def test_the_twins_gradient_is_the_single_towers() -> None:
-    net = twin()
-    single = feed(build(INPUT, ip("first", "data", "h"), ip("ip", "h", "y"), loss()))
-    for name in ("first", "ip"):
-        for mine, theirs in zip(single.params[name], net.params[name], strict=True):
-            mine.data[...] = theirs.data
-    net.forward_backward()
-    single.forward_backward()
-    for name in ("first", "ip"):
-        for mine, theirs in zip(single.params[name], net.params[name], strict=True):
-            np.testing.assert_array_equal(mine.diff, theirs.diff)
-
-
-def test_mismatched_multipliers_of_one_parameter_are_an_error() -> None:
-    with pytest.raises(NetError, match="mismatched lr_mult: 2 here, 1 in"):
-        twin(owner="lr_mult: 1")
-
-
-def test_parameters_are_windows_of_one_flat_buffer() -> None:
-    net = twin()
-    for param in net.learnable:
-        assert np.shares_memory(param.blob.data, net.flat_data)
-        assert np.shares_memory(param.blob.diff, net.flat_diff)
-        net.flat_data[param.window] = 5
-        assert (param.blob.data == 5).all()
-
-
-def test_frozen_parameters_have_no_place_in_the_diff_buffer() -> None:
-    frozen = "param { lr_mult: 0 } param { lr_mult: 0 }"
-    net = feed(build(INPUT, ip("a", "data", "h", frozen), ip("b", "h", "y"), loss()))
-    net.forward_backward()
-    assert [param.trained for param in net.learnable] == [False, False, True, True]
-    assert net.flat_diff.size < net.flat_data.size
-    assert not net.params["a"][0].has_diff
-
-
-def test_a_test_net_without_a_loss_owns_no_diffs_at_all() -> None:
-    net = build(INPUT, ip("a", "data", "y"), phase="TEST")
-    net.forward(data=np.zeros((4, 3)), label=np.zeros(4))
-    assert net.flat_diff.size == 0
-    assert not any(blob.has_diff for blob in net.blobs.values())
-
-
-def test_share_with_uses_the_other_nets_data() -> None:
-    a, b = build(INPUT, ip("ip", "data", "y"), seed=1), build(INPUT, ip("ip", "data", "y"), seed=2)
-    b.share_with(a)
-    assert np.shares_memory(a.params["ip"][0].data, b.params["ip"][0].data)
-    assert not np.shares_memory(a.params["ip"][0].diff, b.params["ip"][0].diff)
-    other = build(INPUT, ip("ip", "data", "y", outputs=2))
-    with pytest.raises(NetError, match="cannot share weights"):
-        other.share_with(a)
-
-
-def test_share_at_construction_never_owns_the_parameters() -> None:
-    a = build(INPUT, ip("ip", "data", "h"), ip("new", "h", "y"))
-    b = build(INPUT, ip("ip", "data", "h"), ip("own", "h", "y"), seed=5, share=a)
-    assert np.shares_memory(a.params["ip"][0].data, b.params["ip"][0].data)
-    assert b.params["own"][0].data.any()
-    assert b.flat_data.size == 16 + 16
 
 
 # -- shapes -----------------------------------------------------------------------------------------------------------
