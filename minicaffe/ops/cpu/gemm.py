@@ -21,8 +21,8 @@ from numba.extending import intrinsic
 from minicaffe.ops.cpu.kernel import called, kernel
 from minicaffe.ops.cpu.vector import LANES, REGISTERS, VECTOR, Place, Vector
 
-ROWS = 8 if REGISTERS >= 32 else 4
-"""A tile has this many rows of two or three vectors: with three, every register is taken."""
+ROWS = min(8 if REGISTERS >= 32 else 4, LANES)
+"""A tile has this many rows of two or three vectors, which may take every register; it lies in one strip of LANES."""
 DEPTH = 256
 """So many rows of a panel stay in a first-level cache."""
 
