@@ -74,7 +74,7 @@ def _all_of(*modules: str) -> dict[str, str]:
 CPU_OVERRIDES: dict[str, str] = {
     **_all_of("convolution", "im2col", "elementwise", "channels", "lrn", "roi_pool", "nms", "updates"),
     **dict.fromkeys(("pool_max", "pool_max_backward", "pool_ave", "pool_ave_backward"), "pooling"),
-    **dict.fromkeys(("matmul", "add_matmul"), "blas"),
+    **dict.fromkeys(("matmul", "add_matmul"), "product"),
 }
 
 # What `engine: CAFFE` asks for: overrides that do the definition's arithmetic, product for product

@@ -1,136 +1,169 @@
-"""Matrix products by BLAS, called from the threads of all kernels.
+"""Matrix products by BLAS, called from kernels.
 
 A library with threads of its own would leave them waiting, by spinning, while the next kernel needs the processors. So
-the result is cut into tiles, each of them one call that works in one thread. The tiles depend on nothing but the sizes,
-and so does the result. A sum into what is there goes through SciPy, which hands out the address of its `gemm`: NumPy's
-`matmul` cannot add. Both leave the interpreter's lock while they run.
+a product is cut into tiles, each of them a call or a few that work in one thread. The tiles depend on nothing but the
+sizes, and so does the result. SciPy hands out the address of its `gemm`, which can add to what is there, as NumPy's
+`matmul` cannot.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
 
-from minicaffe.ops import accumulate
-from minicaffe.ops import product as definition
-from minicaffe.ops.cpu import elementwise
-from minicaffe.ops.cpu.kernel import DTYPES
-from minicaffe.ops.cpu.threads import split
+from minicaffe.ops.cpu import threads
+from minicaffe.ops.cpu.kernel import kernel
+from minicaffe.ops.cpu.team import divide, operation
 
-# Rows and columns of a tile. With few rows it reads its columns of b once only, and these are what is cut.
-TILE, FEW = 1024, 256
-LEAST_WIDE, MOST_WIDE = 512, 2048
 # Below this many multiplications a thread costs more than it saves.
-MULTIPLICATIONS = 1 << 20
+MULTIPLICATIONS = 1 << 18
+NEITHER, EACH_ROW, EACH_COLUMN = range(3)
 
 
-def matmul(a: Any, b: Any, out: Any, row: Any = None, rectify: bool = False) -> None:
-    """As `minicaffe.ops.product.matmul`."""
-    if not _suits(a, b, out) or (row is not None and (row.dtype != out.dtype or not row.flags.c_contiguous)):
-        definition.matmul(a, b, out, row, rectify)
-        return
-    _product(a, b, out, False, row, rectify)
+class Order(NamedTuple):
+    """How the matrices of out (+)= a @ b lie in memory: what BLAS, which counts along columns, calls them (b"N" or
+    b"T"), and the steps between lines."""
+
+    a: int
+    a_step: int
+    b: int
+    b_step: int
+    out_step: int
 
 
-def add_matmul(a: Any, b: Any, out: Any) -> None:
-    """As `minicaffe.ops.accumulate.add_matmul`."""
-    if _suits(a, b, out):
-        _product(a, b, out, True)
-    else:
-        accumulate.add_matmul(a, b, out)
+class Tiles(NamedTuple):
+    """A product in pieces of one or more calls each.
+
+    A row of `calls`: rows, columns and depth; where a, b, out and what is added to them begin; whether to keep what is
+    in out. The calls of a piece are those from first[piece] to first[piece + 1].
+    """
+
+    order: Order
+    first: Any
+    calls: Any
 
 
-def _suits(*arrays: Any) -> bool:
-    """Whether `gemm` can read and write these: matrices of one float type, rows or columns without gaps, not empty."""
-    a, b, out = arrays
-    return (
-        all(x.ndim == 2 and x.size and x.dtype == out.dtype for x in arrays)
-        and out.dtype in DTYPES
-        and _order(a) is not None
-        and _order(b) is not None
-        and out.strides[1] == out.itemsize
-        and out.strides[0] >= out.itemsize * out.shape[1]
-        and _gemm(out.dtype.char) is not None
-    )
+class Finish(NamedTuple):
+    """What happens to a tile while it is in the cache: the bias of EACH_ROW or EACH_COLUMN is added, then 0 put for
+    what is below it if `rectify`."""
+
+    bias: Any
+    along: int = NEITHER
+    rectify: bool = False
 
 
-def _order(x: Any) -> tuple[bytes, int] | None:
-    """Return what BLAS, which counts along columns, calls matrix x: transposed or not, and the step between lines."""
-    size, (down, right) = x.itemsize, x.strides
-    if right == size and down % size == 0 and down >= size * x.shape[1]:
-        return b"N", max(down // size, 1)
-    if down == size and right % size == 0 and right >= size * x.shape[0]:
-        return b"T", max(right // size, 1)
-    return None
+def tiles(order: Order, pieces: Sequence[Sequence[tuple[int, ...]]]) -> Tiles:
+    first = np.cumsum([0, *(len(piece) for piece in pieces)])
+    return Tiles(order, first, np.array([call for piece in pieces for call in piece], np.int64).reshape(-1, 8))
 
 
-def _product(a: Any, b: Any, out: Any, add: bool, row: Any = None, rectify: bool = False) -> None:
-    (M, K), N = a.shape, b.shape[1]
-    wide = TILE if M > FEW else min(max(N // 8, LEAST_WIDE), MOST_WIDE)
-    tiles = [(m, n) for m in range(0, M, TILE) for n in range(0, N, wide)]
-
-    def work(lo: int, hi: int) -> None:
-        for m, n in tiles[lo:hi]:
-            part = out[m : m + TILE, n : n + wide]
-            (add_tile if add else np.matmul)(a[m : m + TILE], b[:, n : n + wide], part)
-            if row is not None or rectify:
-                elementwise.finish_tile(part, None if row is None else row[n : n + wide], rectify)
-
-    each = min(M, TILE) * min(N, wide) * K
+def multiply(plan: Tiles, a: Any, b: Any, out: Any, finish: Finish | None = None) -> None:
+    """Compute all pieces. `out` is C-contiguous, and a and b of the same float type."""
+    flat, function = out.reshape(-1), gemm_address(out.dtype.char)
+    bias, along, rectify = finish or Finish(flat[:0])
+    each = plan.calls[0, :3].prod() * len(plan.calls) // (len(plan.first) - 1)
     with one_thread():
-        split(len(tiles), MULTIPLICATIONS // max(each, 1) + 1, work)
+        threads.run(
+            _multiply, len(plan.first) - 1, MULTIPLICATIONS // max(int(each), 1) + 1,
+            function, tuple(plan.order), plan.first, plan.calls, a.ctypes.data, b.ctypes.data, flat,
+            bias, along, bool(rectify),
+        )  # fmt: skip
 
 
-def add_tile(a: Any, b: Any, out: Any) -> None:
-    """Add a @ b to `out` in this thread, all matrices that `_suits`. BLAS sees the transposes: out' = b' a'."""
-    gemm = _gemm(out.dtype.char)
-    if gemm is None:
-        out += a @ b
+@operation
+def _gemm(typing, function, order, call, a, b, out):
+    """Call gemm. BLAS sees the transposes: out' = b' a'."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        real = context.get_value_type(signature.args[5].dtype)
+        number, letter, pointer = ir.IntType(32), ir.IntType(8), real.as_pointer()
+        function, order, call, a, b, out = arguments
+        by_a, a_step, by_b, b_step, out_step = cgutils.unpack_tuple(builder, order)
+        m, n, k, a_at, b_at, out_at, keep = cgutils.unpack_tuple(builder, call)
+
+        def cell(value: Any) -> Any:
+            place = cgutils.alloca_once(builder, value.type)
+            builder.store(value, place)
+            return place
+
+        def integer(value: Any) -> Any:
+            return cell(builder.trunc(value, number))
+
+        data = cgutils.create_struct_proxy(signature.args[5])(context, builder, out).data
+        one = real(1.0)
+        places = [
+            cell(builder.trunc(by_b, letter)), cell(builder.trunc(by_a, letter)), integer(n), integer(m), integer(k),
+            cell(one), builder.gep(builder.inttoptr(b, pointer), [b_at]), integer(b_step),
+            builder.gep(builder.inttoptr(a, pointer), [a_at]), integer(a_step),
+            cell(builder.select(builder.icmp_signed("!=", keep, keep.type(0)), one, real(0.0))),
+            builder.gep(data, [out_at]), integer(out_step),
+        ]  # fmt: skip
+        gemm = ir.FunctionType(ir.VoidType(), [place.type for place in places])
+        builder.call(builder.inttoptr(function, gemm.as_pointer()), places)
+        return context.get_dummy_value()
+
+    return types.void(function, order, call, a, b, out), generate
+
+
+@kernel
+def _multiply(
+    lo: int, hi: int, team: Any, function: int, order: Any, first: Any, calls: Any, a: int, b: int, out: Any,
+    bias: Any, along: int, rectify: bool,
+) -> None:  # fmt: skip
+    if divide(lo, hi, team):
         return
-    (by_a, step_a), (by_b, step_b) = _order(a), _order(b)  # type: ignore[misc]
-    real = ctypes.c_float if out.dtype == np.float32 else ctypes.c_double
-    number = ctypes.c_int
-    gemm(
-        by_b, by_a, number(out.shape[1]), number(out.shape[0]), number(a.shape[1]), real(1),
-        ctypes.c_void_p(b.ctypes.data), number(step_b), ctypes.c_void_p(a.ctypes.data), number(step_a),
-        real(1), ctypes.c_void_p(out.ctypes.data), number(out.strides[0] // out.itemsize),
-    )  # fmt: skip
+    zero = out.dtype.type(0)
+    for piece in range(lo, hi):
+        for i in range(first[piece], first[piece + 1]):
+            m, n, k, a_at, b_at, at, bias_at, keep = calls[i]
+            _gemm(function, order, (m, n, k, a_at, b_at, at, keep), a, b, out)
+            if along == 0 and not rectify:
+                continue
+            for r in range(m):
+                start = np.uintp(at + r * order[4])
+                if along == 1:
+                    add = bias[bias_at + r]
+                    for j in range(np.uintp(n)):
+                        out[start + j] += add
+                elif along == 2:
+                    for j in range(np.uintp(n)):
+                        out[start + j] += bias[np.uintp(bias_at) + j]
+                if rectify:
+                    for j in range(np.uintp(n)):
+                        v = out[start + j]
+                        out[start + j] = zero if v <= zero else v
 
 
 @lru_cache(maxsize=2)
-def _gemm(char: str) -> Any:
-    """Return sgemm or dgemm as a C function; None where SciPy does not hand it out."""
+def gemm_address(char: str) -> int:
+    """Return the address of sgemm or dgemm in memory; 0 where SciPy does not hand it out."""
     try:
         from scipy.linalg import cython_blas
 
         capsule = cython_blas.__pyx_capi__[{"f": "sgemm", "d": "dgemm"}[char]]
     except (ImportError, AttributeError, KeyError):
-        return None
+        return 0
     python = ctypes.pythonapi
     python.PyCapsule_GetName.restype = ctypes.c_char_p
     python.PyCapsule_GetName.argtypes = [ctypes.py_object]
     python.PyCapsule_GetPointer.restype = ctypes.c_void_p
     python.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    address = python.PyCapsule_GetPointer(capsule, python.PyCapsule_GetName(capsule))
-    integer = ctypes.POINTER(ctypes.c_int)
-    real = ctypes.POINTER(ctypes.c_float if char == "f" else ctypes.c_double)
-    array = ctypes.c_void_p
-    types: list[Any] = [
-        ctypes.c_char_p, ctypes.c_char_p, integer, integer, integer, real, array, integer, array, integer, real, array,
-        integer,
-    ]  # fmt: skip
-    return ctypes.CFUNCTYPE(None, *types)(address)
+    return python.PyCapsule_GetPointer(capsule, python.PyCapsule_GetName(capsule))
 
 
 @lru_cache(maxsize=1)
 def _libraries() -> list[Any]:
     import threadpoolctl
 
+    gemm_address("f")  # which loads SciPy's
     controllers = threadpoolctl.ThreadpoolController().lib_controllers
     return [library for library in controllers if library.user_api == "blas"]
 

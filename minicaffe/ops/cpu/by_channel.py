@@ -14,7 +14,8 @@ import numpy as np
 from minicaffe.ops import im2col
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu.kernel import inline, integers, kernel
-from minicaffe.ops.cpu.threads import split
+from minicaffe.ops.cpu.team import divide
+from minicaffe.ops.cpu.threads import run
 
 # Below this many multiplications a thread costs more than it saves.
 PRODUCTS = 1 << 19
@@ -28,21 +29,21 @@ def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> N
     flat, weights, y, numbers = x.reshape(-1), W.reshape(-1), out.reshape(-1), _numbers(x, out, g)
     floor = np.float32(0 if relu else -np.inf)
     planes = out.shape[0] * out.shape[1]
-    split(planes, _least(out, g), lambda lo, hi: _conv(lo, hi, flat, weights, bias, floor, y, numbers))
+    run(_conv, planes, _least(out, g), flat, weights, bias, floor, y, numbers)
 
 
 def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:
     """As `minicaffe.ops.convolution.conv_backward_data`."""
     errors, weights, x, numbers = dy.reshape(-1), W.reshape(-1), out.reshape(-1), _numbers(out, dy, g)
     planes = out.shape[0] * out.shape[1]
-    split(planes, _least(dy, g), lambda lo, hi: _conv_backward_data(lo, hi, errors, weights, x, numbers))
+    run(_conv_backward_data, planes, _least(dy, g), errors, weights, x, numbers)
 
 
 def conv_backward_weights(x: Any, dy: Any, dW: Any, g: Geometry) -> None:
     """As `minicaffe.ops.convolution.conv_backward_weights`."""
     flat, errors, gradient, numbers = x.reshape(-1), dy.reshape(-1), dW.reshape(-1), _numbers(x, dy, g)
     least = max(_least(dy, g) // len(x), 1)
-    split(len(dW), least, lambda lo, hi: _conv_backward_weights(lo, hi, flat, errors, gradient, numbers))
+    run(_conv_backward_weights, len(dW), least, flat, errors, gradient, numbers)
 
 
 def _numbers(x: Any, y: Any, g: Geometry) -> tuple[int, ...]:
@@ -55,9 +56,9 @@ def _least(y: Any, g: Geometry) -> int:
 
 
 @kernel
-def _conv(
-    lo: int, hi: int, x: Any, W: Any, b: Any, floor: Any, y: Any, numbers: Any
-) -> None:  # pragma: no cover - compiled
+def _conv(lo: int, hi: int, team: Any, x: Any, W: Any, b: Any, floor: Any, y: Any, numbers: Any) -> None:
+    if divide(lo, hi, team):
+        return
     _, C, H, width, K, h, w, kh, kw, sh, sw, ph, pw, dh, dw = numbers
     for plane in range(lo, hi):
         n, k = plane // K, plane % K
@@ -86,7 +87,9 @@ def _conv(
 
 
 @kernel
-def _conv_backward_data(lo: int, hi: int, dy: Any, W: Any, x: Any, numbers: Any) -> None:  # pragma: no cover - compiled
+def _conv_backward_data(lo: int, hi: int, team: Any, dy: Any, W: Any, x: Any, numbers: Any) -> None:
+    if divide(lo, hi, team):
+        return
     _, C, H, width, K, h, w, kh, kw, sh, sw, ph, pw, dh, dw = numbers
     for plane in range(lo, hi):
         n, c = plane // C, plane % C
@@ -112,7 +115,7 @@ def _conv_backward_data(lo: int, hi: int, dy: Any, W: Any, x: Any, numbers: Any)
 
 
 @numba.njit(error_model="numpy", fastmath={"reassoc", "contract"})
-def _dot(x: Any, at: Any, step: Any, dy: Any, to: Any, count: Any) -> Any:  # pragma: no cover - compiled
+def _dot(x: Any, at: Any, step: Any, dy: Any, to: Any, count: Any) -> Any:
     """Sum products along a row, in lanes."""
     total = np.float32(0)
     if step == 1:
@@ -125,9 +128,9 @@ def _dot(x: Any, at: Any, step: Any, dy: Any, to: Any, count: Any) -> Any:  # pr
 
 
 @kernel
-def _conv_backward_weights(
-    lo: int, hi: int, x: Any, dy: Any, dW: Any, numbers: Any
-) -> None:  # pragma: no cover - compiled
+def _conv_backward_weights(lo: int, hi: int, team: Any, x: Any, dy: Any, dW: Any, numbers: Any) -> None:
+    if divide(lo, hi, team):
+        return
     N, C, H, width, K, h, w, kh, kw, sh, sw, ph, pw, dh, dw = numbers
     for k in range(lo, hi):
         c = k // (K // C)

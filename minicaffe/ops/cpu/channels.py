@@ -12,7 +12,8 @@ import numpy as np
 
 from minicaffe.ops import channels as definition
 from minicaffe.ops.cpu.kernel import kernel, reduction, suits
-from minicaffe.ops.cpu.threads import split
+from minicaffe.ops.cpu.team import divide
+from minicaffe.ops.cpu.threads import run
 
 # Below this many elements a thread costs more than it saves.
 ELEMENTS = 1 << 15
@@ -37,11 +38,10 @@ def normalise(
     arrays = x, y, kept if keeps else y
     if inner == 1:
         rows = tuple(array.reshape(outer, D) for array in arrays)
-        split(outer, ELEMENTS // max(D, 1) + 1, lambda lo, hi: _by_row(lo, hi, *rows, *numbers, keeps, rectify))
+        run(_by_row, outer, ELEMENTS // max(D, 1) + 1, *rows, *numbers, keeps, rectify)
     else:
         planes = tuple(array.reshape(outer * D, inner) for array in arrays)
-        least = ELEMENTS // max(inner, 1) + 1
-        split(outer * D, least, lambda lo, hi: _by_plane(lo, hi, *planes, *numbers, keeps, rectify))
+        run(_by_plane, outer * D, ELEMENTS // max(inner, 1) + 1, *planes, *numbers, keeps, rectify)
 
 
 def channel_moments(x: Any) -> tuple[Any, Any]:
@@ -49,7 +49,7 @@ def channel_moments(x: Any) -> tuple[Any, Any]:
     if not suits(x):
         return definition.channel_moments(x)
     mean, variance = np.empty((2, x.shape[1]), x.dtype)
-    split(x.shape[1], _least(x), lambda lo, hi: _moments(lo, hi, x, mean, variance))
+    run(_moments, x.shape[1], _least(x), x, mean, variance)
     return mean, variance
 
 
@@ -59,9 +59,9 @@ def channel_sums(dy: Any, x: Any = None) -> tuple[Any, Any]:
         return definition.channel_sums(dy, x)
     sums, dots = np.empty((2, dy.shape[1]), dy.dtype)
     if x is None:
-        split(dy.shape[1], _least(dy), lambda lo, hi: _sums(lo, hi, dy, sums))
+        run(_sums, dy.shape[1], _least(dy), dy, sums)
         return sums, None
-    split(dy.shape[1], _least(dy), lambda lo, hi: _sums_and_dots(lo, hi, dy, x, sums, dots))
+    run(_sums_and_dots, dy.shape[1], _least(dy), dy, x, sums, dots)
     return sums, dots
 
 
@@ -71,13 +71,8 @@ def batch_norm_backward(dy: Any, y: Any, factor: Any, dx: Any) -> None:
         definition.batch_norm_backward(dy, y, factor, dx)
         return
     values = max(dy.shape[0] * dy.shape[2], 1)
-
-    def work(lo: int, hi: int) -> None:
-        sums, dots = np.empty((2, dy.shape[1]), dy.dtype)
-        _sums_and_dots(lo, hi, dy, y, sums, dots)
-        _batch_norm_backward(lo, hi, dy, y, sums, dots, factor, dy.dtype.type(1 / values), dx)
-
-    split(dy.shape[1], _least(dy), work)
+    sums, dots = np.empty((2, dy.shape[1]), dy.dtype)
+    run(_batch_norm_backward, dy.shape[1], _least(dy), dy, y, sums, dots, factor, dy.dtype.type(1 / values), dx)
 
 
 def _least(x: Any) -> int:
@@ -87,8 +82,21 @@ def _least(x: Any) -> int:
 
 @kernel
 def _by_plane(
-    lo: int, hi: int, x: Any, y: Any, kept: Any, mean: Any, factor: Any, gain: Any, bias: Any, keeps: Any, rectify: Any
-) -> None:  # pragma: no cover - compiled
+    lo: int,
+    hi: int,
+    team: Any,
+    x: Any,
+    y: Any,
+    kept: Any,
+    mean: Any,
+    factor: Any,
+    gain: Any,
+    bias: Any,
+    keeps: Any,
+    rectify: Any,
+) -> None:
+    if divide(lo, hi, team):
+        return
     zero = bias.dtype.type(0)
     for plane in range(lo, hi):
         d = plane % len(mean)
@@ -112,8 +120,21 @@ def _by_plane(
 
 @kernel
 def _by_row(
-    lo: int, hi: int, x: Any, y: Any, kept: Any, mean: Any, factor: Any, gain: Any, bias: Any, keeps: Any, rectify: Any
-) -> None:  # pragma: no cover - compiled
+    lo: int,
+    hi: int,
+    team: Any,
+    x: Any,
+    y: Any,
+    kept: Any,
+    mean: Any,
+    factor: Any,
+    gain: Any,
+    bias: Any,
+    keeps: Any,
+    rectify: Any,
+) -> None:
+    if divide(lo, hi, team):
+        return
     zero = bias.dtype.type(0)
     for row in range(lo, hi):
         source, to, keep = x[row], y[row], kept[row]
@@ -126,7 +147,7 @@ def _by_row(
 
 
 @reduction
-def _total(x: Any, d: int) -> float:  # pragma: no cover - compiled
+def _total(x: Any, d: int) -> float:
     """Sum up channel d."""
     outer, _, inner = x.shape
     total = 0.0
@@ -141,7 +162,9 @@ def _total(x: Any, d: int) -> float:  # pragma: no cover - compiled
 
 
 @reduction
-def _moments(lo: int, hi: int, x: Any, mean: Any, variance: Any) -> None:  # pragma: no cover - compiled
+def _moments(lo: int, hi: int, team: Any, x: Any, mean: Any, variance: Any) -> None:
+    if divide(lo, hi, team):
+        return
     outer, _, inner = x.shape
     zero = x.dtype.type(0)
     for d in range(lo, hi):
@@ -159,13 +182,17 @@ def _moments(lo: int, hi: int, x: Any, mean: Any, variance: Any) -> None:  # pra
 
 
 @reduction
-def _sums(lo: int, hi: int, dy: Any, sums: Any) -> None:  # pragma: no cover - compiled
+def _sums(lo: int, hi: int, team: Any, dy: Any, sums: Any) -> None:
+    if divide(lo, hi, team):
+        return
     for d in range(lo, hi):
         sums[d] = _total(dy, d)
 
 
 @reduction
-def _sums_and_dots(lo: int, hi: int, dy: Any, x: Any, sums: Any, dots: Any) -> None:  # pragma: no cover - compiled
+def _sums_and_dots(lo: int, hi: int, team: Any, dy: Any, x: Any, sums: Any, dots: Any) -> None:
+    if divide(lo, hi, team):
+        return
     outer, _, inner = dy.shape
     zero = dy.dtype.type(0)
     for d in range(lo, hi):
@@ -184,8 +211,11 @@ def _sums_and_dots(lo: int, hi: int, dy: Any, x: Any, sums: Any, dots: Any) -> N
 
 @kernel
 def _batch_norm_backward(
-    lo: int, hi: int, dy: Any, y: Any, sums: Any, dots: Any, factor: Any, share: Any, dx: Any
-) -> None:  # pragma: no cover - compiled
+    lo: int, hi: int, team: Any, dy: Any, y: Any, sums: Any, dots: Any, factor: Any, share: Any, dx: Any
+) -> None:
+    if divide(lo, hi, team):
+        return
+    _sums_and_dots(lo, hi, team, dy, y, sums, dots)
     for o in range(dy.shape[0]):
         for d in range(lo, hi):
             s, p, f = sums[d] * share, dots[d] * share, factor[d]

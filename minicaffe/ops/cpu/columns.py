@@ -9,15 +9,16 @@ library. All arrays are C-contiguous float32.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import columns_kernels as kernels
-from minicaffe.ops.cpu.gemm import ROWS, multiply, padded
+from minicaffe.ops.cpu import threads
+from minicaffe.ops.cpu.gemm import ROWS, padded
 from minicaffe.ops.cpu.images import Part, parts, room
-from minicaffe.ops.cpu.threads import share, split
+from minicaffe.ops.cpu.threads import run
 from minicaffe.ops.cpu.vector import LANES
 
 # A call is cut into so many pieces or more if it is large enough.
@@ -30,17 +31,8 @@ NUMBERS = 1 << 17
 OUTPUTS = 32 * ROWS
 # Going backwards, a thread handles so many rows of columns at a time.
 BACK_ROWS = 512
-
-
-class Left(NamedTuple):
-    """A left-hand matrix: numbers, and steps between strips of LANES rows, between rows and between columns."""
-
-    a: Any
-    steps: tuple[int, int, int]
-
-    def row(self, row: int) -> int:
-        """Where a row begins, the first of a strip."""
-        return row // LANES * self.steps[0] + row % LANES * self.steps[1]
+# Numbers that are worth a thread: of frames, of transposed weights, of columns.
+FRAMED, TURNED, WRITTEN = 1 << 15, 1 << 16, 1 << 15
 
 
 def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> None:
@@ -50,7 +42,7 @@ def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> N
         parts(x, g.group), np.split(W, g.group), biases, parts(out, g.group), strict=True
     ):
         depth = weights[0].size
-        left = Left(weights.reshape(-1), (LANES * depth, depth, 1))
+        left = weights.reshape(-1), LANES * depth, depth, 1
         _convolve(left, depth, bias, np.float32(0 if relu else -np.inf), source, g, target)
 
 
@@ -82,112 +74,63 @@ def _passing(x: Part, y: Part, g: Geometry) -> tuple[int, ...]:
     return x.start, x.stride, *x.x.shape[2:], *y.x.shape[2:], *g.kernel, *g.stride, *g.pad, *g.dilation
 
 
-class _Columns:
-    """The columns of the images x."""
-
-    def __init__(self, x: Part, y: Part, g: Geometry):
-        self.x, self.passing, self.channels = x.flat, _passing(x, y, g), x.channels
-        self.framed = g.stride == (1, 1)
-        if self.framed:
-            H, W = (size + 2 * pad for size, pad in zip(x.x.shape[2:], g.pad, strict=True))
-            planes = len(x.x) * x.channels
-            frames, flat = room("frames", planes * H * W + LANES), self.x
-            split(
-                planes,
-                (1 << 15) // (H * W),
-                lambda lo, hi: kernels.frame(lo, hi, x.channels, flat, self.passing, frames),
-            )
-            self.x = frames
-
-    def write(self, rows: tuple[int, int, int], positions: tuple[int, int], col: Any, height: int, step: int) -> None:
-        """Write rows (first, end, first of col) of the columns of positions: in panels of `height`, or `step` apart.
-
-        col is longer by a vector than needed.
-        """
-        if self.framed:
-            kernels.slide(rows, positions, self.channels, self.x, self.passing, col, height, step)
-        else:
-            lo, hi = positions
-            kernels.columns(rows, (lo, hi, hi), lo, self.x, self.passing, col, height, step)
-
-
-def _itself(y: Part) -> tuple[int, ...]:
-    """Return what kernels know of images that are their own columns."""
-    return y.start, y.stride, 1, y.size, 1, y.size, 1, 1, 1, 1, 0, 0, 1, 1
-
-
 def _image(part: Part) -> tuple[int, int, int]:
     return part.start, part.stride, part.size
 
 
-def _turned(W: Any) -> Left:
+def _columns(x: Part, y: Part, g: Geometry) -> tuple[Any, ...]:
+    """Return what kernels make columns of x from."""
+    passing, framed = _passing(x, y, g), g.stride == (1, 1)
+    if not framed:
+        return x.flat, passing, x.channels, False
+    H, W = (size + 2 * pad for size, pad in zip(x.x.shape[2:], g.pad, strict=True))
+    planes = len(x.x) * x.channels
+    frames = room("frames", planes * H * W + LANES)
+    run(kernels.frame, planes, FRAMED // (H * W), x.channels, x.flat, passing, frames)
+    return frames, passing, x.channels, True
+
+
+def _turned(W: Any) -> tuple[Any, int, int, int]:
     """Return the transpose of W [K, depth], in strips."""
     K, depth = W.shape
-    S, flat = room("planes", _rounded(depth, LANES) * K), W.reshape(-1)
-    split(math.ceil(depth / LANES), (1 << 16) // (K * LANES), lambda lo, hi: kernels.strips(lo, hi, flat, K, depth, S))
-    return Left(S, (LANES * K, 1, LANES))
+    S = room("planes", _rounded(depth, LANES) * K)
+    run(kernels.strips, math.ceil(depth / LANES), TURNED // (K * LANES), W.reshape(-1), K, depth, S)
+    return S, LANES * K, 1, LANES
 
 
-def _convolve(left: Left, depth: int, b: Any, floor: Any, source: Part, g: Geometry, target: Part) -> None:
-    total = len(target.x) * target.size
-    block = _block(depth, total)
-    pieces = math.ceil(total / block)
-    y, columns = target.flat, _Columns(source, target, g)
-
-    def outputs(k: int, end: int, positions: tuple[int, int], col: Any) -> None:
-        length = padded(positions[1] - positions[0])
-        M = room("M", (end - k) * length)
-        multiply(
-            (1, end - k, length // LANES, depth), left.a, left.row(k), (0, *left.steps),
-            col, 0, (0, depth), M, 0, (0, length), False,
-        )  # fmt: skip
-        kernels.finish((k, end), positions, M, length, b, floor, y, _image(target))
-
-    def work(piece: int) -> None:
-        lo, hi = piece * block, min((piece + 1) * block, total)
-        col = room("col", depth * padded(hi - lo) + LANES)
-        columns.write((0, depth, 0), (lo, hi), col, depth, 0)
-        for k in range(0, target.channels, OUTPUTS):
-            outputs(k, min(k + OUTPUTS, target.channels), (lo, hi), col)
-
-    if pieces >= PIECES or target.channels < 2 * LANES:
-        share(pieces, work)
-        return
-    whole = room("whole", depth * padded(total) + LANES)
-    columns.write((0, depth, 0), (0, total), whole, depth, 0)
-    chunk = min(_rounded(math.ceil(target.channels / PIECES), LANES), OUTPUTS)
-    share(
-        math.ceil(target.channels / chunk),
-        lambda item: outputs(item * chunk, min((item + 1) * chunk, target.channels), (0, total), whole),
-    )
+def _convolve(left: tuple[Any, ...], depth: int, b: Any, floor: Any, source: Part, g: Geometry, target: Part) -> None:
+    K, total = target.channels, len(target.x) * target.size
+    block, chunk, most = _block(depth, total), K, min(K, OUTPUTS)
+    pieces, columns = math.ceil(total / block), _columns(source, target, g)
+    col_size = depth * padded(min(block, total)) + LANES
+    if pieces >= PIECES or K < 2 * LANES:
+        col = room("columns", threads.count() * col_size)
+    else:
+        # Few positions: all columns at once, then some outputs for each thread.
+        block, pieces, chunk = total, 1, min(_rounded(math.ceil(K / PIECES), LANES), OUTPUTS)
+        col, col_size, most = room("columns", depth * padded(total) + LANES), 0, min(chunk, most)
+        least = WRITTEN // (total * math.prod(g.kernel)) + 1
+        run(kernels.write, source.channels, least, (0, total), columns, col, depth, math.prod(g.kernel))
+    M_size = most * padded(min(block, total))
+    run(
+        kernels.convolve, pieces * math.ceil(K / chunk), 1,
+        (block, total, chunk, K, most, depth, col_size, M_size), left, columns, col,
+        room("M", threads.count() * M_size), b, floor, target.flat, _image(target),
+    )  # fmt: skip
 
 
-def _convolve_back(left: Left, errors: Part, g: Geometry, target: Part) -> None:
+def _convolve_back(left: tuple[Any, ...], errors: Part, g: Geometry, target: Part) -> None:
     K, taps = errors.channels, math.prod(g.kernel)
-    depth = target.channels * taps
     chunk = max(min(BACK_ROWS // taps, math.ceil(target.channels * len(target.x) / PIECES)), 1)
     chunk = chunk if chunk * taps % LANES == 0 else _whole_strips(chunk, taps)
-    chunks = math.ceil(target.channels / chunk)
-    block = _block(max(K, min(depth, chunk * taps)), errors.size)
-    dy, x, passing, itself = errors.flat, target.flat, _passing(target, errors, g), _itself(errors)
-
-    def work(item: int) -> None:
-        image, c = item // chunks, item % chunks * chunk
-        end = min(c + chunk, target.channels)
-        rows, origin = (c * taps, end * taps), target.start + image * target.stride
-        x[origin + c * target.size : origin + end * target.size] = 0
-        for lo in range(image * errors.size, (image + 1) * errors.size, block):
-            hi = min(lo + block, (image + 1) * errors.size)
-            length = padded(hi - lo)
-            col, M = room("col", K * length), room("M", (rows[1] - rows[0]) * length)
-            kernels.columns((0, K, 0), (lo, hi, hi), lo, dy, itself, col, K, 0)
-            multiply(
-                (1, rows[1] - rows[0], length // LANES, K), left.a, left.row(rows[0]), (0, *left.steps),
-                col, 0, (0, K), M, 0, (0, length), False,
-            )  # fmt: skip
-            kernels.add_columns(rows, (lo, hi), M, length, x, passing)
-
-    share(len(target.x) * chunks, work)
+    block = min(_block(max(K, min(target.channels, chunk) * taps), errors.size), padded(errors.size))
+    col_size, M_size = K * block, min(chunk, target.channels) * taps * block
+    col, M = room("columns", threads.count() * col_size), room("M", threads.count() * M_size)
+    run(
+        kernels.convolve_back, len(target.x) * math.ceil(target.channels / chunk), 1,
+        (chunk, target.channels, block, K, col_size, M_size), left, errors.flat, _image(errors), col, M,
+        target.flat, _image(target), _passing(target, errors, g),
+    )  # fmt: skip
 
 
 def _whole_strips(chunk: int, taps: int) -> int:
@@ -203,29 +146,12 @@ def _correlate(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
     chunks = math.ceil(depth / chunk)
     pieces = max(min(PIECES // chunks, total // block), 1)
     step = padded(K)
-    dy, D = errors.flat, room("planes", pieces * depth * step)
-    columns = _Columns(source, errors, g)
-
-    def work(item: int) -> None:
-        piece, row = item // chunks, item % chunks * chunk
-        rows = min(chunk, depth - row)
-        lo, end = total * piece // pieces, total * (piece + 1) // pieces
-        E, add = room("M", block * step), False
-        while lo < end:
-            hi = min(lo + block, end)
-            col = room("col", rows * block + LANES)
-            columns.write((row, row + rows, row), (lo, hi), col, 0, block)
-            kernels.turn((lo, hi), dy, K, _image(errors), E, block)
-            multiply(
-                (1, rows, step // LANES, hi - lo), col, 0, (0, LANES * block, block, 1),
-                E, 0, (0, block), D, (piece * depth + row) * step, (0, step), add,
-            )  # fmt: skip
-            lo, add = hi, True
-
-    share(pieces * chunks, work)
-    least = max((1 << 14) // (depth * LANES), 1)
-    split(
-        math.ceil(K / LANES),
-        least,
-        lambda lo, hi: kernels.add_gradient(lo, hi, D, pieces, depth * step, dW, K, depth),
-    )
+    D, columns = room("planes", pieces * depth * step), _columns(source, errors, g)
+    col_size, E_size = min(chunk, depth) * block + LANES, block * step
+    run(
+        kernels.correlate, pieces * chunks, 1,
+        (pieces, chunk, depth, total, block, K, col_size, E_size), columns, errors.flat, _image(errors),
+        room("columns", threads.count() * col_size), room("M", threads.count() * E_size), D,
+    )  # fmt: skip
+    least = max(TURNED // (4 * depth * LANES), 1)
+    run(kernels.add_gradient, math.ceil(K / LANES), least, D, pieces, depth * step, dW, K, depth)

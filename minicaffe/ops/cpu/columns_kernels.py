@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from minicaffe.ops import im2col
-from minicaffe.ops.cpu.gemm import padded, panel
+from minicaffe.ops.cpu.gemm import multiply, padded, panel
 from minicaffe.ops.cpu.kernel import called, inline, kernel
+from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.vector import LANES, along, transpose
 
 _inside = inline(im2col.inside)
@@ -26,13 +27,13 @@ _copy_three = along(lambda *vectors: vectors, 3)
 
 
 @called
-def _clear(col: Any, to: Any, count: Any) -> None:  # pragma: no cover - compiled
+def _clear(col: Any, to: Any, count: Any) -> None:
     for q in range(np.uintp(count)):
         col[np.uintp(to) + q] = 0
 
 
 @called
-def _copy_run(x: Any, source: Any, col: Any, to: Any, run: Any) -> None:  # pragma: no cover - compiled
+def _copy_run(x: Any, source: Any, col: Any, to: Any, run: Any) -> None:
     if run == 3 * LANES:
         _copy_three(x, source, LANES, col, to, LANES)
         return
@@ -47,7 +48,7 @@ def _copy_run(x: Any, source: Any, col: Any, to: Any, run: Any) -> None:  # prag
 
 
 @called
-def _run(position: Any, hi: Any, passing: Any) -> Any:  # pragma: no cover - compiled
+def _run(position: Any, hi: Any, passing: Any) -> Any:
     """Return image, row and column of a position, and how many positions before `hi` share the row, it included."""
     h, w = passing[4], passing[5]
     j = position % w
@@ -55,7 +56,7 @@ def _run(position: Any, hi: Any, passing: Any) -> Any:  # pragma: no cover - com
 
 
 @called
-def _pieces(at: Any, run: Any, vectors: Any, depth: Any, pieces: Any) -> Any:  # pragma: no cover - compiled
+def _pieces(at: Any, run: Any, vectors: Any, depth: Any, pieces: Any) -> Any:
     """Cut a run, `at` positions into a block, where panels end; return how many pieces there are.
 
     A piece is where it begins and ends in the run, where it goes in columns [panel][row][position], the rows' step.
@@ -70,16 +71,14 @@ def _pieces(at: Any, run: Any, vectors: Any, depth: Any, pieces: Any) -> Any:  #
     return count
 
 
-@kernel
-def columns(
-    rows: Any, positions: Any, origin: int, x: Any, passing: Any, col: Any, room: int, step: int
-) -> None:  # pragma: no cover - compiled
-    """Write the columns of these positions (first, end, and the end of the block) of a block that begins at `origin`.
+@called
+def _columns(rows: Any, positions: Any, x: Any, passing: Any, col: Any, room: int, step: int) -> None:
+    """Write the columns of these positions (first and end), which make a block.
 
     `rows` are the first and the end, and the first of col: either in panels with `room` rows, or rows `step` apart.
     """
     start, stride, H, W, _, w, kh, kw, sh, sw, ph, pw, dh, dw = passing
-    base, vectors = rows[2], _padded(positions[2] - origin) // LANES
+    origin, base, vectors = positions[0], rows[2], _padded(positions[1] - positions[0]) // LANES
     pieces = np.empty(((positions[1] - positions[0]) // (2 * LANES) + 3, 6), np.intp)
     position = positions[0]
     while position < positions[1]:
@@ -118,8 +117,10 @@ def columns(
 
 
 @kernel
-def frame(lo: int, hi: int, channels: int, x: Any, passing: Any, out: Any) -> None:  # pragma: no cover - compiled
+def frame(lo: int, hi: int, team: Any, channels: int, x: Any, passing: Any, out: Any) -> None:
     """Copy the planes lo..hi of the images, `channels` an image, with zeros around them: [plane][H + 2ph][W + 2pw]."""
+    if divide(lo, hi, team):
+        return
     start, stride, H, W, _, _, _, _, _, _, ph, pw, _, _ = passing
     for plane in range(lo, hi):
         to = plane * (H + 2 * ph) * (W + 2 * pw)
@@ -135,11 +136,9 @@ def frame(lo: int, hi: int, channels: int, x: Any, passing: Any, out: Any) -> No
         _clear(out, to, ph * (W + 2 * pw))
 
 
-@kernel
-def slide(
-    rows: Any, positions: Any, channels: int, x: Any, passing: Any, col: Any, room: int, step: int
-) -> None:  # pragma: no cover - compiled
-    """As `columns`, of a whole block, from images in frames; the stride is 1, and both arrays are longer than need be.
+@called
+def _slide(rows: Any, positions: Any, channels: int, x: Any, passing: Any, col: Any, room: int, step: int) -> None:
+    """As `_columns`, from images in frames; the stride is 1, and both arrays are longer than need be.
 
     Runs are copied in whole vectors, in the order of memory: what goes beyond a run is written again.
     """
@@ -172,10 +171,8 @@ def slide(
         v += width
 
 
-@kernel
-def add_columns(
-    rows: Any, positions: Any, col: Any, step: int, x: Any, passing: Any
-) -> None:  # pragma: no cover - compiled
+@called
+def _add_columns(rows: Any, positions: Any, col: Any, step: int, x: Any, passing: Any) -> None:
     """Add these rows of columns, `step` apart, to the elements of x that they would be read from."""
     start, stride, H, W, _, w, kh, kw, sh, sw, ph, pw, dh, dw = passing
     position = positions[0]
@@ -202,10 +199,8 @@ def add_columns(
         position += run
 
 
-@kernel
-def finish(
-    outputs: Any, positions: Any, M: Any, step: int, b: Any, floor: Any, y: Any, image: Any
-) -> None:  # pragma: no cover - compiled
+@called
+def _finish(outputs: Any, positions: Any, M: Any, step: int, b: Any, floor: Any, y: Any, image: Any) -> None:
     """Write sums M, whose rows are `step` apart, to y: plus b, which may be empty, and no less than `floor`.
 
     `image`: where the first of y begins, how far apart they are, and how many positions they have.
@@ -226,8 +221,8 @@ def finish(
             position += run
 
 
-@kernel
-def turn(positions: Any, x: Any, rows: int, image: Any, out: Any, room: int) -> None:  # pragma: no cover - compiled
+@called
+def _turn(positions: Any, x: Any, rows: int, image: Any, out: Any, room: int) -> None:
     """Transpose `rows` channels of these positions to panels of channels, with room for so many positions."""
     start, stride, size = image
     vectors, position = _padded(rows) // LANES, positions[0]
@@ -249,8 +244,10 @@ def turn(positions: Any, x: Any, rows: int, image: Any, out: Any, room: int) -> 
 
 
 @kernel
-def strips(lo: int, hi: int, W: Any, rows: int, columns: int, S: Any) -> None:  # pragma: no cover - compiled
+def strips(lo: int, hi: int, team: Any, W: Any, rows: int, columns: int, S: Any) -> None:
     """Write the columns lo..hi, counted in vectors, of W [rows, columns] to strips S [vector][row][lane]."""
+    if divide(lo, hi, team):
+        return
     for column in range(lo * LANES, min(hi * LANES, columns), LANES):
         for row in range(rows):
             source, to = row * columns + column, (column * rows + row * LANES)
@@ -261,11 +258,24 @@ def strips(lo: int, hi: int, W: Any, rows: int, columns: int, S: Any) -> None:  
                     S[np.uintp(to + i)] = W[np.uintp(source + i)]
 
 
+@called
+def _panels(lo: Any, hi: Any, x: Any, at: Any, size: Any, rows: Any, col: Any) -> None:
+    """Copy the numbers lo..hi of `rows` rows to panels; the first begins at `at`, and they are `size` apart."""
+    vectors, v = _padded(hi - lo) // LANES, 0
+    while v * LANES < hi - lo:
+        width = _panel(vectors, v)[1]
+        run = min(width * LANES, hi - lo - v * LANES)
+        for row in range(rows):
+            to = (v * rows + row * width) * LANES
+            _copy_run(x, at + row * size + lo + v * LANES, col, to, run)
+        v += width
+
+
 @kernel
-def add_gradient(
-    lo: int, hi: int, D: Any, parts: int, part: int, dW: Any, K: int, depth: int
-) -> None:  # pragma: no cover - compiled
+def add_gradient(lo: int, hi: int, team: Any, D: Any, parts: int, part: int, dW: Any, K: int, depth: int) -> None:
     """Add up the `parts` of D [row][K], and add the outputs of the vectors lo..hi to dW [K, depth]."""
+    if divide(lo, hi, team):
+        return
     step = _padded(K)
     square, corner = np.zeros(LANES * LANES, D.dtype), np.empty(LANES * LANES, D.dtype)
     for k in range(lo * LANES, hi * LANES, LANES):
@@ -282,3 +292,118 @@ def add_gradient(
             for o in range(min(LANES, K - k)):
                 for r in range(rows):
                     dW[np.uintp((k + o) * depth + row + r)] += corner[np.uintp(o * LANES + r)]
+
+
+# -- what threads do --------------------------------------------------------------------------------------------------
+
+
+@called
+def _write(rows: Any, positions: Any, source: Any, col: Any, room: Any, step: Any) -> None:
+    """Write columns; `source`: images, how they are passed over, how many channels they have, whether in frames."""
+    x, passing, channels, framed = source
+    if framed:
+        _slide(rows, positions, channels, x, passing, col, room, step)
+    else:
+        _columns(rows, positions, x, passing, col, room, step)
+
+
+@kernel
+def write(lo: int, hi: int, team: Any, positions: Any, source: Any, col: Any, depth: int, taps: int) -> None:
+    """Write the columns of the channels lo..hi to panels with `depth` rows."""
+    if divide(lo, hi, team):
+        return
+    _write((lo * taps, hi * taps, 0), positions, source, col, depth, 0)
+
+
+@kernel
+def convolve(
+    lo: int, hi: int, team: Any, cut: Any, left: Any, source: Any, col: Any, M: Any, b: Any, floor: Any, y: Any,
+    image: Any,
+) -> None:  # fmt: skip
+    """Compute the pieces lo..hi of y: some positions, of each of which first some outputs, then others.
+
+    `cut`: positions in a piece, and all; outputs in a piece, and all; outputs at a time; length of a column; numbers of
+    a thread in col, or 0 if all columns are there already; those in M. `left`: weights, and steps between strips of
+    LANES rows, between rows and between columns.
+    """
+    if divide(lo, hi, team):
+        return
+    block, total, chunk, outputs, most, depth, col_size, M_size = cut
+    a, strip, a_row, a_step = left
+    col, M, one = col[team[1] * col_size :], M[team[1] * M_size :], (0, team[1], 0)
+    chunks = -(-outputs // chunk)
+    for piece in range(lo, hi):
+        positions = piece // chunks * block, min(piece // chunks * block + block, total)
+        length = _padded(positions[1] - positions[0])
+        if col_size:
+            _write((0, depth, 0), positions, source, col, depth, 0)
+        first = piece % chunks * chunk
+        for k in range(first, min(first + chunk, outputs), most):
+            end = min(k + most, first + chunk, outputs)
+            multiply(
+                0, 1, one, (end - k, length // LANES, depth), a, k // LANES * strip + k % LANES * a_row,
+                (0, strip, a_row, a_step), col, 0, (0, depth), M, 0, (0, length), False,
+            )  # fmt: skip
+            _finish((k, end), positions, M, length, b, floor, y, image)
+
+
+@kernel
+def convolve_back(
+    lo: int, hi: int, team: Any, cut: Any, left: Any, dy: Any, errors: Any, col: Any, M: Any, x: Any, target: Any,
+    passing: Any,
+) -> None:  # fmt: skip
+    """Compute the pieces lo..hi of x: some channels of an image, which other positions add to than are its own.
+
+    `cut`: channels in a piece, and all; positions at a time; outputs; numbers of a thread in col, and in M. `errors`
+    and `target`: where the first image begins, how far apart they are, and how many positions they have.
+    """
+    if divide(lo, hi, team):
+        return
+    chunk, channels, block, K, col_size, M_size = cut
+    a, strip, a_row, a_step = left
+    col, M, one = col[team[1] * col_size :], M[team[1] * M_size :], (0, team[1], 0)
+    start, stride, size = target
+    taps, chunks = passing[6] * passing[7], -(-channels // chunk)
+    for piece in range(lo, hi):
+        n, c = piece // chunks, piece % chunks * chunk
+        end = min(c + chunk, channels)
+        first, count = c * taps, (end - c) * taps
+        _clear(x, start + n * stride + c * size, (end - c) * size)
+        for position in range(0, errors[2], block):
+            stop = min(position + block, errors[2])
+            length = _padded(stop - position)
+            _panels(position, stop, dy, errors[0] + n * errors[1], errors[2], K, col)
+            multiply(
+                0, 1, one, (count, length // LANES, K), a, first // LANES * strip + first % LANES * a_row,
+                (0, strip, a_row, a_step), col, 0, (0, K), M, 0, (0, length), False,
+            )  # fmt: skip
+            positions = n * errors[2] + position, n * errors[2] + stop
+            _add_columns((first, first + count), positions, M, length, x, passing)
+
+
+@kernel
+def correlate(
+    lo: int, hi: int, team: Any, cut: Any, source: Any, dy: Any, errors: Any, col: Any, E: Any, D: Any
+) -> None:
+    """Sum the products of columns and errors for the pieces lo..hi: some positions, first of some rows, then of others.
+
+    `cut`: pieces of positions; rows in a piece, and all; positions in all, and at a time; outputs; numbers of a thread
+    in col, and in E. D holds [piece of positions][row][output, padded].
+    """
+    if divide(lo, hi, team):
+        return
+    pieces, chunk, depth, total, block, K, col_size, E_size = cut
+    col, E, one = col[team[1] * col_size :], E[team[1] * E_size :], (0, team[1], 0)
+    step, chunks = _padded(K), -(-depth // chunk)
+    for item in range(lo, hi):
+        piece, row = item // chunks, item % chunks * chunk
+        rows, end = min(chunk, depth - row), total * (piece + 1) // pieces
+        begin = total * piece // pieces
+        for position in range(begin, end, block):
+            stop = min(position + block, end)
+            _write((row, row + rows, row), (position, stop), source, col, 0, block)
+            _turn((position, stop), dy, K, errors, E, block)
+            multiply(
+                0, 1, one, (rows, step // LANES, stop - position), col, 0, (0, LANES * block, block, 1),
+                E, 0, (0, block), D, (piece * depth + row) * step, (0, step), position > begin,
+            )  # fmt: skip

@@ -9,7 +9,8 @@ import numpy as np
 
 from minicaffe.ops import elementwise as definition
 from minicaffe.ops.cpu.kernel import kernel, suits
-from minicaffe.ops.cpu.threads import split
+from minicaffe.ops.cpu.team import divide
+from minicaffe.ops.cpu.threads import ALONE, run, split
 
 # Below this many elements a thread costs more than it saves.
 ELEMENTS = 1 << 15
@@ -17,9 +18,9 @@ ELEMENTS = 1 << 15
 DRAWS = 1 << 14
 
 
-def in_threads(size: int, work: Callable[[int, int], None]) -> None:
-    """Call `work` for `size` numbers, in threads."""
-    split(size, ELEMENTS, work)
+def in_threads(kernel: Callable[..., None], size: int, *arguments: Any) -> None:
+    """Run a kernel on `size` numbers, in threads."""
+    run(kernel, size, ELEMENTS, *arguments)
 
 
 def rectify(x: Any, slope: float, y: Any) -> None:
@@ -28,8 +29,7 @@ def rectify(x: Any, slope: float, y: Any) -> None:
         definition.rectify(x, slope, y)
         return
     flat = x.reshape(-1), y.reshape(-1)
-    factor = x.dtype.type(slope)
-    in_threads(x.size, lambda lo, hi: _rectify(lo, hi, *flat, factor))
+    in_threads(_rectify, x.size, *flat, x.dtype.type(slope))
 
 
 def rectify_backward(x: Any, dy: Any, slope: float, dx: Any) -> None:
@@ -38,8 +38,7 @@ def rectify_backward(x: Any, dy: Any, slope: float, dx: Any) -> None:
         definition.rectify_backward(x, dy, slope, dx)
         return
     flat = x.reshape(-1), dy.reshape(-1), dx.reshape(-1)
-    factor = x.dtype.type(slope)
-    in_threads(x.size, lambda lo, hi: _rectify_backward(lo, hi, *flat, factor))
+    in_threads(_rectify_backward, x.size, *flat, x.dtype.type(slope))
 
 
 def weighted_sum(xs: Sequence[Any], weights: Sequence[float], y: Any, rectify: bool = False) -> None:
@@ -49,16 +48,11 @@ def weighted_sum(xs: Sequence[Any], weights: Sequence[float], y: Any, rectify: b
         return
     number = y.dtype.type
     flat = [x.reshape(-1) for x in xs]
-    total = y.reshape(-1)
-
-    def work(lo: int, hi: int) -> None:
-        last = len(xs) == 2
-        _sum_of_two(lo, hi, flat[0], flat[1], number(weights[0]), number(weights[1]), rectify and last, total)
-        for i in range(2, len(xs)):
-            last = i == len(xs) - 1
-            _sum_of_two(lo, hi, total, flat[i], number(1), number(weights[i]), rectify and last, total)
-
-    in_threads(y.size, work)
+    total, first, share = y.reshape(-1), flat[0], number(weights[0])
+    for i in range(1, len(xs)):
+        last = i == len(xs) - 1
+        in_threads(_sum_of_two, y.size, first, flat[i], share, number(weights[i]), rectify and last, total)
+        first, share = total, number(1)
 
 
 def dropout(x: Any, bits: Any, ratio: float, factor: float, mask: Any, y: Any) -> None:
@@ -76,7 +70,7 @@ def dropout(x: Any, bits: Any, ratio: float, factor: float, mask: Any, y: Any) -
         own.advance(lo)
         for start in range(lo, hi, DRAWS):
             drawn = own.random_raw(min(DRAWS, hi - start)).view(np.uint32)
-            _drop(2 * start, min(2 * start + len(drawn), x.size), *flat, drawn, least, scale)
+            _drop(2 * start, min(2 * start + len(drawn), x.size), ALONE, *flat, drawn, least, scale)
 
     in_threads_of_draws(draws, work)
     bits.random_raw(1, output=False) if draws == 1 else bits.advance(draws)
@@ -93,26 +87,13 @@ def masked(x: Any, mask: Any, factor: float, y: Any) -> None:
         definition.masked(x, mask, factor, y)
         return
     flat = x.reshape(-1), y.reshape(-1), mask.reshape(-1)
-    scale = x.dtype.type(factor)
-    in_threads(x.size, lambda lo, hi: _masked(lo, hi, *flat, scale))
-
-
-def finish_tile(tile: Any, row: Any, rectify: bool) -> None:
-    """Add `row` to every row of `tile` unless it is None, then put 0 for what is below it if `rectify`; in place, in
-    this thread."""
-    if row is None:
-        row = np.zeros(tile.shape[1], tile.dtype)
-    _finish(tile, row, rectify)
-
-
-def finish_rows(tile: Any, column: Any, rectify: bool) -> None:
-    """Add column[r] to all of row r of `tile`, then put 0 for what is below it if `rectify`; in place, in this
-    thread."""
-    _finish_rows(tile, column, rectify)
+    in_threads(_masked, x.size, *flat, x.dtype.type(factor))
 
 
 @kernel
-def _rectify(lo: int, hi: int, x: Any, y: Any, slope: Any) -> None:  # pragma: no cover - compiled
+def _rectify(lo: int, hi: int, team: Any, x: Any, y: Any, slope: Any) -> None:
+    if divide(lo, hi, team):
+        return
     zero = slope - slope
     source, to = x[lo:hi], y[lo:hi]
     if slope == zero:
@@ -126,7 +107,9 @@ def _rectify(lo: int, hi: int, x: Any, y: Any, slope: Any) -> None:  # pragma: n
 
 
 @kernel
-def _rectify_backward(lo: int, hi: int, x: Any, dy: Any, dx: Any, slope: Any) -> None:  # pragma: no cover
+def _rectify_backward(lo: int, hi: int, team: Any, x: Any, dy: Any, dx: Any, slope: Any) -> None:
+    if divide(lo, hi, team):
+        return
     zero = slope - slope
     one = zero + x.dtype.type(1)
     source, error, to = x[lo:hi], dy[lo:hi], dx[lo:hi]
@@ -137,9 +120,9 @@ def _rectify_backward(lo: int, hi: int, x: Any, dy: Any, dx: Any, slope: Any) ->
 
 
 @kernel
-def _sum_of_two(
-    lo: int, hi: int, a: Any, b: Any, wa: Any, wb: Any, rectify: Any, y: Any
-) -> None:  # pragma: no cover - compiled
+def _sum_of_two(lo: int, hi: int, team: Any, a: Any, b: Any, wa: Any, wb: Any, rectify: Any, y: Any) -> None:
+    if divide(lo, hi, team):
+        return
     zero = wa - wa
     one, two, to = a[lo:hi], b[lo:hi], y[lo:hi]
     if rectify:
@@ -152,9 +135,9 @@ def _sum_of_two(
 
 
 @kernel
-def _drop(
-    lo: int, hi: int, x: Any, y: Any, mask: Any, drawn: Any, least: Any, scale: Any
-) -> None:  # pragma: no cover - compiled
+def _drop(lo: int, hi: int, team: Any, x: Any, y: Any, mask: Any, drawn: Any, least: Any, scale: Any) -> None:
+    if divide(lo, hi, team):
+        return
     zero = scale - scale
     source, to, kept = x[lo:hi], y[lo:hi], mask[lo:hi]
     one = zero + x.dtype.type(1)
@@ -165,37 +148,11 @@ def _drop(
 
 
 @kernel
-def _masked(lo: int, hi: int, x: Any, y: Any, mask: Any, scale: Any) -> None:  # pragma: no cover - compiled
+def _masked(lo: int, hi: int, team: Any, x: Any, y: Any, mask: Any, scale: Any) -> None:
+    if divide(lo, hi, team):
+        return
     zero = scale - scale
     one = zero + x.dtype.type(1)
     source, to, kept = x[lo:hi], y[lo:hi], mask[lo:hi]
     for i in range(np.uintp(hi - lo)):
         to[i] = source[i] * (one if kept[i] else zero) * scale
-
-
-@kernel
-def _finish(tile: Any, row: Any, rectify: Any) -> None:  # pragma: no cover - compiled
-    zero = row.dtype.type(0)
-    for r in range(tile.shape[0]):
-        to = tile[r]
-        if rectify:
-            for j in range(np.uintp(len(row))):
-                v = to[j] + row[j]
-                to[j] = zero if v <= zero else v
-        else:
-            for j in range(np.uintp(len(row))):
-                to[j] += row[j]
-
-
-@kernel
-def _finish_rows(tile: Any, column: Any, rectify: Any) -> None:  # pragma: no cover - compiled
-    zero = column.dtype.type(0)
-    for r in range(tile.shape[0]):
-        to, add = tile[r], column[r]
-        if rectify:
-            for j in range(np.uintp(tile.shape[1])):
-                v = to[j] + add
-                to[j] = zero if v <= zero else v
-        else:
-            for j in range(np.uintp(tile.shape[1])):
-                to[j] += add

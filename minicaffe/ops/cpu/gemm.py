@@ -1,8 +1,8 @@
 """Matrix products by a kernel: a tile of the result is held in registers while rows and columns run past.
 
 A library's product brings threads of its own, which wait by spinning: called in turn with ours they slow each other by
-an order of magnitude, and how it cuts the work decides the order of its sums. This kernel works in one thread of
-`threads`, and the order of its sums follows from shapes alone.
+an order of magnitude, and how it cuts the work decides the order of its sums. Here each matrix is the work of one
+thread, and the order of its sums follows from shapes alone.
 
 The left-hand matrix is read as it lies in memory, one number after the other. The right-hand one comes in panels of two
 or three vectors, [panel][row][vectors of the panel], so that it is read from end to end; its columns, and those of the
@@ -19,6 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minicaffe.ops.cpu.kernel import called, kernel
+from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.vector import LANES, REGISTERS, VECTOR, Place, Vector
 
 ROWS = min(8 if REGISTERS >= 32 else 4, LANES)
@@ -108,19 +109,21 @@ _panel = called(panel)
 
 @kernel
 def multiply(
-    sizes: Any, a: Any, a_at: int, a_steps: Any, b: Any, b_at: int, b_steps: Any, c: Any, c_at: int, c_steps: Any,
-    add: bool,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Multiply matrices of `sizes` (how many, rows, vectors of columns, depth); `add` to what c holds.
+    lo: int, hi: int, team: Any, sizes: Any, a: Any, a_at: int, a_steps: Any, b: Any, b_at: int, b_steps: Any,
+    c: Any, c_at: int, c_steps: Any, add: bool,
+) -> None:  # fmt: skip
+    """Multiply the matrices lo..hi of `sizes` (rows, vectors of columns, depth); `add` to what c holds.
 
     Steps of a are those between matrices, between strips of LANES rows, rows, and columns. Those of b are between
     matrices, and the number of rows that a panel has room for; those of c between matrices, and between rows.
     """
-    count, rows, vectors, depth = sizes
+    if divide(lo, hi, team):
+        return
+    rows, vectors, depth = sizes
     a_matrix, strip, a_row, a_step = a_steps
     b_matrix, room = b_steps
     c_matrix, c_row = c_steps
-    for matrix in range(count):
+    for matrix in range(lo, hi):
         for start in range(0, depth, DEPTH):
             more, length = add or start > 0, min(DEPTH, depth - start)
             v = 0

@@ -9,7 +9,8 @@ import numpy as np
 
 from minicaffe.ops import im2col as definition
 from minicaffe.ops.cpu.kernel import inline, integers, kernel, suits
-from minicaffe.ops.cpu.threads import split
+from minicaffe.ops.cpu.team import divide
+from minicaffe.ops.cpu.threads import run
 
 # Below this many elements a thread costs more than it saves.
 ELEMENTS = 1 << 19
@@ -27,7 +28,7 @@ def im2col(
     numbers = integers(x.shape, out.shape[2:], kernel, stride, pad, dilation)
     flat_x, flat_col = x.reshape(-1), out.reshape(-1)
     least = ELEMENTS // max(out[0].size, 1) if len(out) else 1
-    split(len(out), least + 1, lambda lo, hi: _im2col(lo, hi, flat_x, flat_col, numbers))
+    run(_im2col, len(out), least + 1, flat_x, flat_col, numbers)
 
 
 def col2im(
@@ -40,14 +41,16 @@ def col2im(
     numbers = integers(out.shape, col.shape[2:], kernel, stride, pad, dilation)
     flat_col, flat_x = col.reshape(-1), out.reshape(-1)
     least = ELEMENTS * out.shape[1] // max(col.size, 1)
-    split(out.shape[1], least + 1, lambda lo, hi: _col2im(lo, hi, flat_col, flat_x, numbers))
+    run(_col2im, out.shape[1], least + 1, flat_col, flat_x, numbers)
 
 
 # Unsigned indices spare a test for negative ones, without which the inner loops become copies of whole vectors.
 
 
 @kernel
-def _im2col(lo: int, hi: int, x: Any, col: Any, numbers: Any) -> None:  # pragma: no cover - compiled
+def _im2col(lo: int, hi: int, team: Any, x: Any, col: Any, numbers: Any) -> None:
+    if divide(lo, hi, team):
+        return
     N, C, H, W, h, w, kh, kw, sh, sw, ph, pw, dh, dw = numbers
     for row in range(lo, hi):
         c, ky, kx = row // (kh * kw), row // kw % kh, row % kw
@@ -75,7 +78,9 @@ def _im2col(lo: int, hi: int, x: Any, col: Any, numbers: Any) -> None:  # pragma
 
 
 @kernel
-def _col2im(lo: int, hi: int, col: Any, x: Any, numbers: Any) -> None:  # pragma: no cover - compiled
+def _col2im(lo: int, hi: int, team: Any, col: Any, x: Any, numbers: Any) -> None:
+    if divide(lo, hi, team):
+        return
     N, C, H, W, h, w, kh, kw, sh, sw, ph, pw, dh, dw = numbers
     for row in range(lo * kh * kw, hi * kh * kw):
         c, ky, kx = row // (kh * kw), row // kw % kh, row % kw

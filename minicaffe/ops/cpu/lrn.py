@@ -9,7 +9,8 @@ import numpy as np
 
 from minicaffe.ops import lrn as definition
 from minicaffe.ops.cpu.kernel import inline, kernel, suits
-from minicaffe.ops.cpu.threads import split
+from minicaffe.ops.cpu.team import divide
+from minicaffe.ops.cpu.threads import run
 
 # So many neighbouring pixels make a tile: all channels of one stay within a second-level cache.
 PIXELS = 256
@@ -25,7 +26,7 @@ def lrn_across(x: Any, size: int, alpha: float, beta: float, k: float, y: Any, s
     shape = x.shape[0], x.shape[1], math.prod(x.shape[2:])
     flat = tuple(array.reshape(shape) for array in (x, y, scale))
     numbers = tuple(map(x.dtype.type, (alpha / size, beta, k)))
-    _tiles(shape, lambda lo, hi: _across(lo, hi, *flat, (size - 1) // 2, numbers))
+    _tiles(_across, shape, *flat, (size - 1) // 2, numbers)
 
 
 def lrn_across_backward(x: Any, y: Any, scale: Any, dy: Any, size: int, alpha: float, beta: float, dx: Any) -> None:
@@ -36,23 +37,25 @@ def lrn_across_backward(x: Any, y: Any, scale: Any, dy: Any, size: int, alpha: f
     shape = x.shape[0], x.shape[1], math.prod(x.shape[2:])
     flat = tuple(array.reshape(shape) for array in (x, y, scale, dy, dx))
     numbers = tuple(map(x.dtype.type, (2 * alpha * beta / size, beta)))
-    _tiles(shape, lambda lo, hi: _across_backward(lo, hi, *flat, (size - 1) // 2, numbers))
+    _tiles(_across_backward, shape, *flat, (size - 1) // 2, numbers)
 
 
-def _tiles(shape: tuple[int, int, int], work: Any) -> None:
-    """Call `work` for all tiles of all images, in threads."""
+def _tiles(kernel: Any, shape: tuple[int, int, int], *arguments: Any) -> None:
+    """Run a kernel on all tiles of all images, in threads."""
     N, C, pixels = shape
-    split(N * math.ceil(pixels / PIXELS), ELEMENTS // max(C * PIXELS, 1) + 1, work)
+    run(kernel, N * math.ceil(pixels / PIXELS), ELEMENTS // max(C * PIXELS, 1) + 1, *arguments)
 
 
 @inline
-def _power(base: Any, beta: Any) -> Any:  # pragma: no cover - compiled
+def _power(base: Any, beta: Any) -> Any:
     """Return base to the power -beta: for 3/4, which everyone uses, with square roots, many times faster."""
     return np.sqrt(np.sqrt(base)) / base if beta == 0.75 else base**-beta
 
 
 @kernel
-def _across(lo: int, hi: int, x: Any, y: Any, scale: Any, reach: int, numbers: Any) -> None:  # pragma: no cover
+def _across(lo: int, hi: int, team: Any, x: Any, y: Any, scale: Any, reach: int, numbers: Any) -> None:
+    if divide(lo, hi, team):
+        return
     share, beta, k = numbers
     C, pixels = x.shape[1:]
     tiles = (pixels + PIXELS - 1) // PIXELS
@@ -73,8 +76,10 @@ def _across(lo: int, hi: int, x: Any, y: Any, scale: Any, reach: int, numbers: A
 
 @kernel
 def _across_backward(
-    lo: int, hi: int, x: Any, y: Any, scale: Any, dy: Any, dx: Any, reach: int, numbers: Any
-) -> None:  # pragma: no cover - compiled
+    lo: int, hi: int, team: Any, x: Any, y: Any, scale: Any, dy: Any, dx: Any, reach: int, numbers: Any
+) -> None:
+    if divide(lo, hi, team):
+        return
     share, beta = numbers
     C, pixels = x.shape[1:]
     tiles = (pixels + PIXELS - 1) // PIXELS

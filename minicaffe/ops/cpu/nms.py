@@ -28,9 +28,7 @@ def nms_by_group(boxes: Any, scores: Any, keys: Any, threshold: float) -> Any:
 
 
 @kernel
-def _suppress(
-    x1: Any, y1: Any, x2: Any, y2: Any, one: Any, limit: Any, gone: Any
-) -> None:  # pragma: no cover - compiled
+def _suppress(x1: Any, y1: Any, x2: Any, y2: Any, one: Any, limit: Any, gone: Any) -> None:
     zero = one - one
     R = np.uintp(len(gone))
     area = (x2 - x1 + one) * (y2 - y1 + one)

@@ -8,16 +8,18 @@ every sum: results do not depend on the number of threads. With a stride, the pi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from minicaffe.ops.arrays import Scratch
 from minicaffe.ops.convolution import Geometry
-from minicaffe.ops.cpu import elementwise
-from minicaffe.ops.cpu.blas import MULTIPLICATIONS, add_tile, one_thread
-from minicaffe.ops.cpu.threads import share
+from minicaffe.ops.cpu import blas
+from minicaffe.ops.cpu.blas import EACH_ROW, NEITHER, Finish, Order, Tiles
+from minicaffe.ops.cpu.kernel import kernel
+from minicaffe.ops.cpu.team import divide
+from minicaffe.ops.cpu.threads import run
 
 # A pass is cut into so many pieces of work if they stay large enough: each packs what it multiplies anew.
 PIECES = 4
@@ -25,147 +27,181 @@ PIECES = 4
 LEAST_ROWS, LEAST_COLUMNS = 32, 128
 # The gradients of the weights are summed in so many parts when there are many positions.
 PARTS = 4
+# Numbers that are worth a thread, when they are moved and when they are added up.
+MOVED, ADDED = 1 << 14, 1 << 14
 
 _scratch = Scratch()
 
 
 def suits(g: Geometry) -> bool:
-    """Whether every output reads a single pixel of each channel."""
-    return all(k == 1 and p == 0 for k, p in zip(g.kernel, g.pad, strict=True))
+    """Whether every output reads a single pixel of each channel, and there is a BLAS to multiply."""
+    return blas.gemm_address("f") != 0 and all(k == 1 and p == 0 for k, p in zip(g.kernel, g.pad, strict=True))
 
 
 def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> None:
     """As `minicaffe.ops.convolution.conv`."""
-    weights = W.reshape(g.group, W.shape[0] // g.group, -1)
-    bias = np.zeros(W.shape[0], x.dtype) if b is None else b
-    bias = bias.reshape(g.group, -1)
-
-    def finish(group: int, rows: slice, part: Any) -> None:
-        if b is not None or relu:
-            elementwise.finish_rows(part, bias[group, rows], relu)
-
-    _products(weights, _grouped(_picked(x, g), g.group), _grouped(out, g.group), finish)
+    bias = out.reshape(-1)[:0] if b is None else b
+    plan = _forward(len(x), g.group, len(W), W.shape[1], math.prod(out.shape[2:]))
+    blas.multiply(plan, W, _picked(x, g), out, Finish(bias, NEITHER if b is None else EACH_ROW, relu))
 
 
 def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:
     """As `minicaffe.ops.convolution.conv_backward_data`."""
-    weights = W.reshape(g.group, W.shape[0] // g.group, -1).swapaxes(1, 2)
-    errors = _grouped(dy, g.group)
+    plan = _back(len(dy), g.group, len(W), W.shape[1], math.prod(dy.shape[2:]))
     if max(g.stride) == 1:
-        _products(weights, errors, _grouped(out, g.group))
+        blas.multiply(plan, W, dy, out)
         return
     picked = _scratch.take("picked", out, (*out.shape[:2], *dy.shape[2:]))
-    _products(weights, errors, _grouped(picked, g.group))
-    out[...] = 0
-    out[_steps(g)] = picked
+    blas.multiply(plan, W, dy, picked)
+    _move(_put_back, picked, out, g)
 
 
 def conv_backward_weights(x: Any, dy: Any, dW: Any, g: Geometry) -> None:
     """As `minicaffe.ops.convolution.conv_backward_weights`."""
-    gradient = dW.reshape(g.group, dW.shape[0] // g.group, -1)
-    source, errors = _grouped(_picked(x, g), g.group), _grouped(dy, g.group)
-    (N, _, C, positions), K = source.shape, gradient.shape[1]
-    short_calls = N >= PARTS and K * C * positions < 8 * MULTIPLICATIONS
-    if short_calls or N * positions >= PARTS * max(K, C):
-        _sum_in_parts(source, errors, gradient)
-    else:
-        _sum_in_tiles(source, errors, gradient)
-
-
-def _steps(g: Geometry) -> tuple[slice, ...]:
-    return (slice(None), slice(None), *(slice(None, None, s) for s in g.stride))
+    N, K, C, positions = len(x), len(dW) // g.group, dW.shape[1], math.prod(dy.shape[2:])
+    source = _picked(x, g)
+    short_calls = N >= PARTS and K * C * positions < 8 * blas.MULTIPLICATIONS
+    if not short_calls and N * positions < PARTS * max(K, C):
+        blas.multiply(_weights_in_tiles(N, g.group, K, C, positions), dy, source, dW)
+        return
+    plan = _weights_in_parts(N, g.group, K, C, positions)
+    sums = _scratch.take("sums", dW, ((len(plan.first) - 1) // g.group, dW.size))
+    blas.multiply(plan, dy, source, sums)
+    run(_add_parts, dW.size, ADDED, sums, dW.reshape(-1))
 
 
 def _picked(x: Any, g: Geometry) -> Any:
     """Return the pixels of x that the stride steps on."""
     if max(g.stride) == 1:
         return x
-    pixels = x[_steps(g)]
-    picked = _scratch.take("picked", x, pixels.shape)
-    picked[...] = pixels
+    size = (-(-size // step) for size, step in zip(x.shape[2:], g.stride, strict=True))
+    picked = _scratch.take("picked", x, (*x.shape[:2], *size))
+    _move(_pick, picked, x, g)
     return picked
 
 
-def _grouped(x: Any, group: int) -> Any:
-    """Return x [N, C, *S] as [N, group, C/group, positions]."""
-    return x.reshape(len(x), group, x.shape[1] // group, math.prod(x.shape[2:]))
+def _move(kernel: Any, few: Any, many: Any, g: Geometry) -> None:
+    planes = len(many) * many.shape[1]
+    least = MOVED // math.prod(many.shape[2:]) + 1
+    shape = few.shape[2:]
+    run(kernel, planes, least, few.reshape(planes, *shape), many.reshape(planes, *many.shape[2:]), *g.stride)
 
 
-def _cut(size: int, pieces: int, least: int) -> list[slice]:
-    """Cut 0..size into at most `pieces` of at least `least`, multiples of 16 but for the last."""
+@kernel
+def _pick(lo: int, hi: int, team: Any, few: Any, many: Any, down: int, across: int) -> None:
+    if divide(lo, hi, team):
+        return
+    for plane in range(lo, hi):
+        for i in range(few.shape[1]):
+            source, to = many[plane, i * down], few[plane, i]
+            for j in range(np.uintp(few.shape[2])):
+                to[j] = source[j * np.uintp(across)]
+
+
+@kernel
+def _put_back(lo: int, hi: int, team: Any, few: Any, many: Any, down: int, across: int) -> None:
+    if divide(lo, hi, team):
+        return
+    many[lo:hi] = 0
+    for plane in range(lo, hi):
+        for i in range(few.shape[1]):
+            source, to = few[plane, i], many[plane, i * down]
+            for j in range(np.uintp(few.shape[2])):
+                to[j * np.uintp(across)] = source[j]
+
+
+@kernel
+def _add_parts(lo: int, hi: int, team: Any, sums: Any, total: Any) -> None:
+    if divide(lo, hi, team):
+        return
+    for part in range(len(sums)):
+        source, to = sums[part, lo:hi], total[lo:hi]
+        for i in range(np.uintp(hi - lo)):
+            to[i] += source[i]
+
+
+# -- tiles of the products --------------------------------------------------------------------------------------------
+# x [N, group, C, positions], W [group, K, C], y [N, group, K, positions]
+
+
+def _cut(size: int, pieces: int, least: int) -> list[tuple[int, int]]:
+    """Cut 0..size into at most `pieces` of at least `least`, multiples of 16 but for the last: begin and length."""
     step = max(-(-size // pieces), least)
     step = -(-step // 16) * 16
-    return [slice(start, min(start + step, size)) for start in range(0, size, step)]
+    return [(start, min(step, size - start)) for start in range(0, size, step)]
 
 
-def _tiles(rows: int, columns: int, depth: int, pieces: int) -> list[tuple[slice, slice]]:
-    """Cut a product into about `pieces` tiles: along its columns if these are many, else along its rows."""
-    pieces = max(min(pieces, rows * columns * depth // MULTIPLICATIONS), 1)
+def _grid(rows: int, columns: int, depth: int, pieces: int) -> list[tuple[int, int, int, int]]:
+    """Cut a product into about `pieces` tiles: along its columns if these are many, else along its rows.
+
+    A tile is its first row, rows, first column, columns.
+    """
+    pieces = max(min(pieces, rows * columns * depth // blas.MULTIPLICATIONS), 1)
     if columns >= 2 * LEAST_COLUMNS or columns >= rows:
-        return [(slice(0, rows), part) for part in _cut(columns, pieces, LEAST_COLUMNS)]
-    return [(part, slice(0, columns)) for part in _cut(rows, pieces, LEAST_ROWS)]
+        return [(0, rows, *part) for part in _cut(columns, pieces, LEAST_COLUMNS)]
+    return [(*part, 0, columns) for part in _cut(rows, pieces, LEAST_ROWS)]
 
 
-def _each(items: int, work: Callable[[int], None], multiplications: int) -> None:
-    """Call work(item) for all items, in threads if that is worth it."""
-    with one_thread():
-        if multiplications < 2 * MULTIPLICATIONS:
-            for item in range(items):
-                work(item)
-        else:
-            share(items, work)
+@lru_cache(maxsize=256)
+def _forward(N: int, groups: int, outputs: int, C: int, positions: int) -> Tiles:
+    K = outputs // groups
+    order = Order(ord("N"), C, ord("N"), positions, positions)
+    pieces = []
+    for image in range(N * groups):
+        W_at, x_at, y_at = image % groups * K, image * C * positions, image * K * positions
+        for row, rows, column, columns in _grid(K, positions, C, -(-PIECES // (N * groups))):
+            first = W_at + row
+            at = y_at + row * positions + column
+            pieces.append([(rows, columns, C, first * C, x_at + column, at, first, 0)])
+    return blas.tiles(order, pieces)
 
 
-def _products(
-    W: Any, x: Any, y: Any, finish: Callable[[int, slice, Any], None] = lambda group, rows, part: None
-) -> None:
-    """Write W [group, K, C] times x [N, group, C, positions] to y [N, group, K, positions]."""
-    (N, groups, K, positions), C = y.shape, W.shape[2]
-    tiles = _tiles(K, positions, C, -(-PIECES // (N * groups)))
-
-    def work(item: int) -> None:
-        image, (rows, columns) = item // len(tiles), tiles[item % len(tiles)]
-        n, group = divmod(image, groups)
-        part = y[n, group, rows, columns]
-        np.matmul(W[group, rows], x[n, group, :, columns], out=part)
-        finish(group, rows, part)
-
-    _each(N * groups * len(tiles), work, y.size * C)
+@lru_cache(maxsize=256)
+def _back(N: int, groups: int, outputs: int, C: int, positions: int) -> Tiles:
+    K = outputs // groups
+    order = Order(ord("T"), C, ord("N"), positions, positions)
+    pieces = []
+    for image in range(N * groups):
+        W_at, y_at, x_at = image % groups * K * C, image * K * positions, image * C * positions
+        for row, rows, column, columns in _grid(C, positions, K, -(-PIECES // (N * groups))):
+            at = x_at + row * positions + column
+            pieces.append([(rows, columns, K, W_at + row, y_at + column, at, 0, 0)])
+    return blas.tiles(order, pieces)
 
 
-def _sum_in_tiles(x: Any, dy: Any, dW: Any) -> None:
-    """Add dy [N, group, K, positions] times the transpose of x [N, group, C, positions] to dW [group, K, C]."""
-    groups, K, C = dW.shape
-    tiles = _tiles(K, C, x.shape[3] * len(x), -(-PIECES // groups))
-
-    def work(item: int) -> None:
-        group, (rows, columns) = item // len(tiles), tiles[item % len(tiles)]
-        for n in range(len(x)):
-            add_tile(dy[n, group, rows], x[n, group, columns].T, dW[group, rows, columns])
-
-    _each(groups * len(tiles), work, dy.size * C)
-
-
-def _sum_in_parts(x: Any, dy: Any, dW: Any) -> None:
-    """As `_sum_in_tiles`, where there are many positions: some of them at a time, each time into memory of its own."""
-    groups = len(dW)
-    parts = _shares(len(x), x.shape[3])
-    sums = _scratch.take("sums", dW, (len(parts), *dW.shape))
-
-    def work(item: int) -> None:
-        part, group = divmod(item, groups)
-        for number, (n, columns) in enumerate(parts[part]):
-            multiply = add_tile if number else np.matmul
-            multiply(dy[n, group, :, columns], x[n, group, :, columns].T, sums[part, group])
-
-    _each(len(parts) * groups, work, dy.size * dW.shape[2])
-    for part in sums:
-        dW += part
+@lru_cache(maxsize=256)
+def _weights_in_tiles(N: int, groups: int, K: int, C: int, positions: int) -> Tiles:
+    """Add to what is there, image by image."""
+    order = Order(ord("N"), positions, ord("T"), positions, C)
+    pieces = []
+    for group in range(groups):
+        for row, rows, column, columns in _grid(K, C, positions * N, -(-PIECES // groups)):
+            y_at, x_at = (group * K + row) * positions, (group * C + column) * positions
+            at, y_step, x_step = (group * K + row) * C + column, groups * K * positions, groups * C * positions
+            calls = [(rows, columns, positions, y_at + n * y_step, x_at + n * x_step, at, 0, 1) for n in range(N)]
+            pieces.append(calls)
+    return blas.tiles(order, pieces)
 
 
-def _shares(N: int, positions: int) -> Sequence[list[tuple[int, slice]]]:
+@lru_cache(maxsize=256)
+def _weights_in_parts(N: int, groups: int, K: int, C: int, positions: int) -> Tiles:
+    """Sum some positions at a time, each time into memory of its own."""
+    order = Order(ord("N"), positions, ord("T"), positions, C)
+    pieces = []
+    for part, share in enumerate(_shares(N, positions)):
+        for group in range(groups):
+            calls = []
+            for number, (n, first, length) in enumerate(share):
+                image = n * groups + group
+                y_at, x_at = image * K * positions + first, image * C * positions + first
+                calls.append((K, C, length, y_at, x_at, (part * groups + group) * K * C, 0, int(number > 0)))
+            pieces.append(calls)
+    return blas.tiles(order, pieces)
+
+
+def _shares(N: int, positions: int) -> list[list[tuple[int, int, int]]]:
     """Share the positions of N images out: each share is some images, or some positions of every image."""
     if N >= PARTS:
         edges = [N * part // PARTS for part in range(PARTS + 1)]
-        return [[(n, slice(0, positions)) for n in range(edges[p], edges[p + 1])] for p in range(PARTS)]
-    return [[(n, columns) for n in range(N)] for columns in _cut(positions, PARTS, LEAST_COLUMNS)]
+        return [[(n, 0, positions) for n in range(edges[p], edges[p + 1])] for p in range(PARTS)]
+    return [[(n, first, length) for n in range(N)] for first, length in _cut(positions, PARTS, LEAST_COLUMNS)]

@@ -11,7 +11,8 @@ from minicaffe.ops import im2col
 from minicaffe.ops import pooling as definition
 from minicaffe.ops.arrays import LOWEST
 from minicaffe.ops.cpu.kernel import inline, integers, kernel, suits
-from minicaffe.ops.cpu.threads import split
+from minicaffe.ops.cpu.team import divide
+from minicaffe.ops.cpu.threads import run
 
 Pair = Sequence[int]
 
@@ -29,10 +30,10 @@ def _numbers(x: Any, y: Any, kernel: Pair, stride: Pair, pad: Pair) -> tuple[int
     return integers(x.shape[2:], y.shape[2:], kernel, stride, pad)
 
 
-def _planes(x: Any, work: Any) -> None:
-    """Call `work` for all planes of x, in threads."""
+def _planes(kernel: Any, x: Any, *arguments: Any) -> None:
+    """Run a kernel on all planes of x, in threads."""
     N, C, H, W = x.shape
-    split(N * C, ELEMENTS // max(H * W, 1) + 1, work)
+    run(kernel, N * C, ELEMENTS // max(H * W, 1) + 1, *arguments)
 
 
 def pool_max(x: Any, kernel: Pair, stride: Pair, pad: Pair, y: Any, mask: Any) -> None:
@@ -42,7 +43,7 @@ def pool_max(x: Any, kernel: Pair, stride: Pair, pad: Pair, y: Any, mask: Any) -
         return
     numbers = _numbers(x, y, kernel, stride, pad)
     flat = x.reshape(-1), y.reshape(-1), mask.reshape(-1)
-    _planes(x, lambda lo, hi: _max(lo, hi, *flat, x.dtype.type(LOWEST), numbers))
+    _planes(_max, x, *flat, x.dtype.type(LOWEST), numbers)
 
 
 def pool_max_backward(dy: Any, mask: Any, kernel: Pair, stride: Pair, pad: Pair, dx: Any) -> None:
@@ -52,7 +53,7 @@ def pool_max_backward(dy: Any, mask: Any, kernel: Pair, stride: Pair, pad: Pair,
         return
     sizes = dx[0, 0].size if dx.size else 0, dy[0, 0].size if dy.size else 0
     flat = dy.reshape(-1), mask.reshape(-1), dx.reshape(-1)
-    _planes(dx, lambda lo, hi: _max_backward(lo, hi, *flat, *sizes))
+    _planes(_max_backward, dx, *flat, *sizes)
 
 
 def pool_ave(x: Any, kernel: Pair, stride: Pair, pad: Pair, y: Any) -> None:
@@ -62,7 +63,7 @@ def pool_ave(x: Any, kernel: Pair, stride: Pair, pad: Pair, y: Any) -> None:
         return
     numbers = _numbers(x, y, kernel, stride, pad)
     flat = x.reshape(-1), y.reshape(-1)
-    _planes(x, lambda lo, hi: _ave(lo, hi, *flat, numbers))
+    _planes(_ave, x, *flat, numbers)
     y /= definition.divisor(x, kernel, stride, pad, y)
 
 
@@ -73,11 +74,13 @@ def pool_ave_backward(dy: Any, kernel: Pair, stride: Pair, pad: Pair, dx: Any) -
         return
     numbers = _numbers(dx, dy, kernel, stride, pad)
     flat = (dy / definition.divisor(dx, kernel, stride, pad, dy)).reshape(-1), dx.reshape(-1)
-    _planes(dx, lambda lo, hi: _ave_backward(lo, hi, *flat, numbers))
+    _planes(_ave_backward, dx, *flat, numbers)
 
 
 @kernel
-def _max(lo: int, hi: int, x: Any, y: Any, mask: Any, lowest: Any, numbers: Any) -> None:  # pragma: no cover - compiled
+def _max(lo: int, hi: int, team: Any, x: Any, y: Any, mask: Any, lowest: Any, numbers: Any) -> None:
+    if divide(lo, hi, team):
+        return
     h, w, sw = numbers[2], numbers[3], numbers[7]
     for row in range(lo * h, hi * h):
         if w < NARROW or sw > 2:
@@ -89,9 +92,7 @@ def _max(lo: int, hi: int, x: Any, y: Any, mask: Any, lowest: Any, numbers: Any)
 
 
 @inline
-def _max_by_element(
-    plane: Any, i: Any, x: Any, y: Any, mask: Any, lowest: Any, numbers: Any
-) -> None:  # pragma: no cover - compiled
+def _max_by_element(plane: Any, i: Any, x: Any, y: Any, mask: Any, lowest: Any, numbers: Any) -> None:
     """Pool row i one output after the other."""
     H, W, h, w, kh, kw, sh, sw, ph, pw = numbers
     for j in range(w):
@@ -108,9 +109,7 @@ def _max_by_element(
 
 
 @inline
-def _max_by_row(
-    plane: Any, i: Any, x: Any, y: Any, mask: Any, lowest: Any, numbers: Any, step: Any
-) -> None:  # pragma: no cover - compiled
+def _max_by_row(plane: Any, i: Any, x: Any, y: Any, mask: Any, lowest: Any, numbers: Any, step: Any) -> None:
     """Pool row i with one element of all its windows at a time: vector instructions, where `step` is a constant."""
     H, W, h, w, kh, kw, sh, sw, ph, pw = numbers
     to = np.uintp((plane * h + i) * w)
@@ -132,7 +131,9 @@ def _max_by_row(
 
 
 @kernel
-def _max_backward(lo: int, hi: int, dy: Any, mask: Any, dx: Any, size: int, outputs: int) -> None:  # pragma: no cover
+def _max_backward(lo: int, hi: int, team: Any, dy: Any, mask: Any, dx: Any, size: int, outputs: int) -> None:
+    if divide(lo, hi, team):
+        return
     dx[lo * size : hi * size] = 0
     for plane in range(lo, hi):
         for j in range(plane * outputs, (plane + 1) * outputs):
@@ -141,7 +142,9 @@ def _max_backward(lo: int, hi: int, dy: Any, mask: Any, dx: Any, size: int, outp
 
 
 @kernel
-def _ave(lo: int, hi: int, x: Any, y: Any, numbers: Any) -> None:  # pragma: no cover - compiled
+def _ave(lo: int, hi: int, team: Any, x: Any, y: Any, numbers: Any) -> None:
+    if divide(lo, hi, team):
+        return
     H, W, h, w, kh, kw, sh, sw, ph, pw = numbers
     y[lo * h * w : hi * h * w] = 0
     for i in range(lo * h, hi * h):
@@ -156,7 +159,9 @@ def _ave(lo: int, hi: int, x: Any, y: Any, numbers: Any) -> None:  # pragma: no 
 
 
 @kernel
-def _ave_backward(lo: int, hi: int, share: Any, dx: Any, numbers: Any) -> None:  # pragma: no cover - compiled
+def _ave_backward(lo: int, hi: int, team: Any, share: Any, dx: Any, numbers: Any) -> None:
+    if divide(lo, hi, team):
+        return
     H, W, h, w, kh, kw, sh, sw, ph, pw = numbers
     dx[lo * H * W : hi * H * W] = 0
     for i in range(lo * h, hi * h):

@@ -9,7 +9,8 @@ import numpy as np
 from minicaffe.ops import roi_pool as definition
 from minicaffe.ops.arrays import LOWEST
 from minicaffe.ops.cpu.kernel import kernel, suits
-from minicaffe.ops.cpu.threads import split
+from minicaffe.ops.cpu.team import divide
+from minicaffe.ops.cpu.threads import run
 
 # Channels are handled in slices of this many: the backward pass gives them to threads.
 CHANNELS = 64
@@ -22,7 +23,7 @@ def roi_pool(x: Any, rois: Any, pooled: tuple[int, int], scale: float, y: Any) -
         return
     cells = definition.roi_cells(rois, pooled, scale, x.shape)
     image = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
-    split(len(y), 4, lambda lo, hi: _pool(lo, hi, image, *cells, x.dtype.type(LOWEST), y))
+    run(_pool, len(y), 4, image, *cells, x.dtype.type(LOWEST), y)
 
 
 def roi_pool_backward(x: Any, rois: Any, dy: Any, scale: float, dx: Any) -> None:
@@ -34,14 +35,27 @@ def roi_pool_backward(x: Any, rois: Any, dy: Any, scale: float, dx: Any) -> None
     image = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
     total = np.zeros_like(image)
     lowest = x.dtype.type(LOWEST)
-    split(x.shape[1], CHANNELS, lambda lo, hi: _backward(lo, hi, image, *cells, lowest, dy, total))
+    run(_backward, x.shape[1], CHANNELS, image, *cells, lowest, dy, total)
     dx[...] = total.transpose(0, 3, 1, 2)
 
 
 @kernel
 def _pool(
-    lo: int, hi: int, x: Any, image: Any, box: Any, top: Any, bottom: Any, left: Any, right: Any, lowest: Any, y: Any
-) -> None:  # pragma: no cover - compiled
+    lo: int,
+    hi: int,
+    team: Any,
+    x: Any,
+    image: Any,
+    box: Any,
+    top: Any,
+    bottom: Any,
+    left: Any,
+    right: Any,
+    lowest: Any,
+    y: Any,
+) -> None:
+    if divide(lo, hi, team):
+        return
     C = np.uintp(x.shape[3])
     h, w = y.shape[2:]
     best = np.empty((h * w, x.shape[3]), x.dtype)
@@ -64,9 +78,11 @@ def _pool(
 
 @kernel
 def _backward(
-    lo: int, hi: int, x: Any, image: Any, box: Any, top: Any, bottom: Any, left: Any, right: Any,
+    lo: int, hi: int, team: Any, x: Any, image: Any, box: Any, top: Any, bottom: Any, left: Any, right: Any,
     lowest: Any, dy: Any, dx: Any,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
+) -> None:  # fmt: skip
+    if divide(lo, hi, team):
+        return
     W = x.shape[2]
     span = np.uintp(hi - lo)
     best = np.empty(hi - lo, x.dtype)

@@ -12,6 +12,7 @@ import numpy as np
 from minicaffe.ops import updates as definition
 from minicaffe.ops.cpu.elementwise import in_threads
 from minicaffe.ops.cpu.kernel import inline, kernel, suits
+from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.updates import PLAIN, Terms
 
 Array = Any
@@ -22,7 +23,7 @@ def _run(compiled: Any, arrays: tuple[Array, ...], terms: Terms, *numbers: float
     if not suits(*arrays) or any(array.ndim != 1 for array in arrays):
         return False
     constants = tuple(arrays[0].dtype.type(number) for number in (*terms, *numbers))
-    in_threads(arrays[0].size, lambda lo, hi: compiled(lo, hi, *arrays, constants))
+    in_threads(compiled, arrays[0].size, *arrays, constants)
     return True
 
 
@@ -79,7 +80,7 @@ def adam_update(
 
 
 @inline
-def _gradient(g: Any, w: Any, scale: Any, l2: Any, l1: Any) -> Any:  # pragma: no cover - compiled
+def _gradient(g: Any, w: Any, scale: Any, l2: Any, l1: Any) -> Any:
     zero = l1 - l1
     g *= scale
     if l2 != zero:
@@ -90,7 +91,9 @@ def _gradient(g: Any, w: Any, scale: Any, l2: Any, l1: Any) -> Any:  # pragma: n
 
 
 @kernel
-def _sgd(lo: int, hi: int, data: Any, diff: Any, history: Any, constants: Any) -> None:  # pragma: no cover - compiled
+def _sgd(lo: int, hi: int, team: Any, data: Any, diff: Any, history: Any, constants: Any) -> None:
+    if divide(lo, hi, team):
+        return
     scale, l2, l1, rate, momentum = constants
     w, g, h = data[lo:hi], diff[lo:hi], history[lo:hi]
     for i in range(np.uintp(hi - lo)):
@@ -101,7 +104,9 @@ def _sgd(lo: int, hi: int, data: Any, diff: Any, history: Any, constants: Any) -
 
 
 @kernel
-def _nesterov(lo: int, hi: int, data: Any, diff: Any, history: Any, constants: Any) -> None:  # pragma: no cover
+def _nesterov(lo: int, hi: int, team: Any, data: Any, diff: Any, history: Any, constants: Any) -> None:
+    if divide(lo, hi, team):
+        return
     scale, l2, l1, rate, momentum = constants
     w, g, h = data[lo:hi], diff[lo:hi], history[lo:hi]
     for i in range(np.uintp(hi - lo)):
@@ -113,7 +118,9 @@ def _nesterov(lo: int, hi: int, data: Any, diff: Any, history: Any, constants: A
 
 
 @kernel
-def _adagrad(lo: int, hi: int, data: Any, diff: Any, history: Any, constants: Any) -> None:  # pragma: no cover
+def _adagrad(lo: int, hi: int, team: Any, data: Any, diff: Any, history: Any, constants: Any) -> None:
+    if divide(lo, hi, team):
+        return
     scale, l2, l1, rate, delta = constants
     w, g, h = data[lo:hi], diff[lo:hi], history[lo:hi]
     for i in range(np.uintp(hi - lo)):
@@ -125,7 +132,9 @@ def _adagrad(lo: int, hi: int, data: Any, diff: Any, history: Any, constants: An
 
 
 @kernel
-def _rmsprop(lo: int, hi: int, data: Any, diff: Any, history: Any, constants: Any) -> None:  # pragma: no cover
+def _rmsprop(lo: int, hi: int, team: Any, data: Any, diff: Any, history: Any, constants: Any) -> None:
+    if divide(lo, hi, team):
+        return
     scale, l2, l1, rate, decay, rest, delta = constants
     w, g, h = data[lo:hi], diff[lo:hi], history[lo:hi]
     for i in range(np.uintp(hi - lo)):
@@ -137,7 +146,9 @@ def _rmsprop(lo: int, hi: int, data: Any, diff: Any, history: Any, constants: An
 
 
 @kernel
-def _adadelta(lo: int, hi: int, data: Any, diff: Any, h1: Any, h2: Any, constants: Any) -> None:  # pragma: no cover
+def _adadelta(lo: int, hi: int, team: Any, data: Any, diff: Any, h1: Any, h2: Any, constants: Any) -> None:
+    if divide(lo, hi, team):
+        return
     scale, l2, l1, rate, decay, rest, delta = constants
     w, g, h, s = data[lo:hi], diff[lo:hi], h1[lo:hi], h2[lo:hi]
     for i in range(np.uintp(hi - lo)):
@@ -151,7 +162,9 @@ def _adadelta(lo: int, hi: int, data: Any, diff: Any, h1: Any, h2: Any, constant
 
 
 @kernel
-def _adam(lo: int, hi: int, data: Any, diff: Any, h1: Any, h2: Any, constants: Any) -> None:  # pragma: no cover
+def _adam(lo: int, hi: int, team: Any, data: Any, diff: Any, h1: Any, h2: Any, constants: Any) -> None:
+    if divide(lo, hi, team):
+        return
     scale, l2, l1, rate, beta1, rest1, beta2, rest2, delta = constants
     w, g, m, v = data[lo:hi], diff[lo:hi], h1[lo:hi], h2[lo:hi]
     for i in range(np.uintp(hi - lo)):

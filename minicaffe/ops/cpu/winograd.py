@@ -14,16 +14,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicaffe.ops.convolution import Geometry
+from minicaffe.ops.cpu import threads
 from minicaffe.ops.cpu import winograd_kernels as kernels
 from minicaffe.ops.cpu.gemm import ROWS, multiply, padded, panels
 from minicaffe.ops.cpu.images import Part, parts, room
-from minicaffe.ops.cpu.threads import share, split
+from minicaffe.ops.cpu.threads import ALONE, run, share
 from minicaffe.ops.cpu.vector import LANES
 
 Pair = Sequence[int]
 
 # Tiles in a block, forwards and backwards.
 TILES, LARGE = 64, 96
+# A thread is worth while for so many vectors of tiles.
+LEAST = 32
 # With so many tiles, a thread takes a block of them through all steps; with fewer, threads share each step.
 MANY = 4 * TILES
 # Products of so many vectors of outputs are made at a time.
@@ -93,7 +96,11 @@ def _count(part: Part) -> int:
 
 
 def _stage() -> Any:
-    return room("stage", 2 * kernels.STAGE)
+    return room("stage", threads.count() * 2 * kernels.STAGE)
+
+
+def _vectors(channels: int) -> int:
+    return -(-channels // LANES)
 
 
 def _rounded(size: int, step: int = LANES) -> int:
@@ -104,11 +111,10 @@ def _convolve(source: Part, weights: Weights, b: Any, floor: float, pad: Pair, t
     C, K = source.channels, target.channels
     U_plane = C * padded(K) + SKEW
     U, W = room("planes", 36 * U_plane), weights.W.reshape(-1)
-    split(
-        C * padded(K) // LANES,
-        256,
-        lambda lo, hi: kernels.transform_weights(lo, hi, W, weights.steps, K, weights.turned, _stage(), U, C, U_plane),
-    )
+    run(
+        kernels.transform_weights, C * padded(K) // LANES, 256,
+        W, weights.steps, K, weights.turned, _stage(), U, C, U_plane,
+    )  # fmt: skip
     convolve = _convolve_blocks if _count(target) >= MANY else _convolve_steps
     convolve(source, U, U_plane, b, np.float32(floor), pad, target)
 
@@ -124,16 +130,17 @@ def _convolve_blocks(source: Part, U: Any, U_plane: int, b: Any, floor: Any, pad
         lo, hi = edges[piece : piece + 2]
         V, M = room("V", 36 * V_plane), room("M", 36 * M_plane)
         kernels.transform_inputs(
-            lo, hi, (0, C), source.flat, _image(source, *pad), _tiles(target), _stage(), V, 0, V_step, V_plane
-        )
+            0, _vectors(C), ALONE, (lo, hi), source.flat, _image(source, *pad), _tiles(target), _stage(),
+            V, 0, V_step, V_plane,
+        )  # fmt: skip
         for first, last in panels(padded(K) // LANES, VECTORS):
             width = (last - first) * LANES
             multiply(
-                (36, hi - lo, last - first, C), V, 0, (V_plane, LANES * V_step, V_step, 1),
+                0, 36, ALONE, (hi - lo, last - first, C), V, 0, (V_plane, LANES * V_step, V_step, 1),
                 U, first * LANES * C, (U_plane, C), M, 0, (M_plane, width), False,
             )  # fmt: skip
             kernels.transform_outputs(
-                lo, hi, (first * LANES, min(last * LANES, K)), M, width, M_plane, _stage(), b, floor,
+                first, min(last, _vectors(K)), ALONE, (lo, hi), first, M, width, M_plane, _stage(), b, floor,
                 target.flat, _image(target), _tiles(target),
             )  # fmt: skip
 
@@ -141,32 +148,23 @@ def _convolve_blocks(source: Part, U: Any, U_plane: int, b: Any, floor: Any, pad
 
 
 def _convolve_steps(source: Part, U: Any, U_plane: int, b: Any, floor: Any, pad: Pair, target: Part) -> None:
-    C, K, count = source.channels, target.channels, _count(target)
+    C, K, tiles = source.channels, target.channels, _count(target)
     V_step, M_step = _rounded(C) + SKEW, padded(K) + SKEW
-    V_plane, M_plane = count * V_step + SKEW, count * M_step + SKEW
+    V_plane, M_plane = tiles * V_step + SKEW, tiles * M_step + SKEW
     V, M = room("inputs", 36 * V_plane), room("products", 36 * M_plane)
-
-    def inputs(lo: int, hi: int) -> None:
-        kernels.transform_inputs(
-            0, count, (lo * LANES, min(hi * LANES, C)), source.flat, _image(source, *pad), _tiles(target), _stage(),
-            V, 0, V_step, V_plane,
-        )  # fmt: skip
-
-    def product(plane: int) -> None:
-        multiply(
-            (1, count, padded(K) // LANES, C), V, plane * V_plane, (0, LANES * V_step, V_step, 1),
-            U, plane * U_plane, (0, C), M, plane * M_plane, (0, M_step), False,
-        )  # fmt: skip
-
-    def outputs(lo: int, hi: int) -> None:
-        kernels.transform_outputs(
-            0, count, (lo * LANES, min(hi * LANES, K)), M[lo * LANES :], M_step, M_plane, _stage(), b, floor,
-            target.flat, _image(target), _tiles(target),
-        )  # fmt: skip
-
-    split(math.ceil(C / LANES), 256 // count, inputs)
-    share(36, product)
-    split(math.ceil(K / LANES), 256 // count, outputs)
+    run(
+        kernels.transform_inputs, _vectors(C), LEAST // tiles,
+        (0, tiles), source.flat, _image(source, *pad), _tiles(target), _stage(), V, 0, V_step, V_plane,
+    )  # fmt: skip
+    run(
+        multiply, 36, 1,
+        (tiles, padded(K) // LANES, C), V, 0, (V_plane, LANES * V_step, V_step, 1), U, 0, (U_plane, C),
+        M, 0, (M_plane, M_step), False,
+    )  # fmt: skip
+    run(
+        kernels.transform_outputs, _vectors(K), LEAST // tiles,
+        (0, tiles), 0, M, M_step, M_plane, _stage(), b, floor, target.flat, _image(target), _tiles(target),
+    )  # fmt: skip
 
 
 def _correlate_blocks(source: Part, errors: Part, pad: Pair, D_plane: int) -> tuple[Any, int]:
@@ -185,13 +183,15 @@ def _correlate_blocks(source: Part, errors: Part, pad: Pair, D_plane: int) -> tu
         for lo in range(begin, end, LARGE):
             hi = min(lo + LARGE, end)
             kernels.transform_inputs(
-                lo, hi, (0, C), source.flat, _image(source, *pad), _tiles(errors), _stage(), V, LARGE, 0, V_plane
-            )
+                0, _vectors(C), ALONE, (lo, hi), source.flat, _image(source, *pad), _tiles(errors), _stage(),
+                V, LARGE, 0, V_plane,
+            )  # fmt: skip
             kernels.transform_errors(
-                lo, hi, (0, some.channels), errors.flat, _image(some), _tiles(errors), _stage(), P, LARGE, P_plane
-            )
+                0, _vectors(some.channels), ALONE, (lo, hi), errors.flat, _image(some), _tiles(errors), _stage(),
+                P, LARGE, P_plane,
+            )  # fmt: skip
             multiply(
-                (36, some.channels, step // LANES, hi - lo), P, 0, (P_plane, LANES * LARGE, 1, LANES),
+                0, 36, ALONE, (some.channels, step // LANES, hi - lo), P, 0, (P_plane, LANES * LARGE, 1, LANES),
                 V, 0, (V_plane, LARGE), D, piece * 36 * D_plane + k * step, (D_plane, step), lo > begin,
             )  # fmt: skip
 
@@ -201,37 +201,27 @@ def _correlate_blocks(source: Part, errors: Part, pad: Pair, D_plane: int) -> tu
 
 def _correlate_steps(source: Part, errors: Part, pad: Pair, D_plane: int) -> tuple[Any, int]:
     """As `_correlate_blocks`."""
-    C, K, count, step = source.channels, errors.channels, _count(errors), padded(source.channels)
-    V_plane, P_plane = count * step + SKEW, count * _rounded(K) + SKEW
+    C, K, tiles, step = source.channels, errors.channels, _count(errors), padded(source.channels)
+    V_plane, P_plane = tiles * step + SKEW, tiles * _rounded(K) + SKEW
     V, P, D = room("inputs", 36 * V_plane), room("products", 36 * P_plane), room("planes", 36 * D_plane)
-
-    def inputs(lo: int, hi: int) -> None:
-        kernels.transform_inputs(
-            0, count, (lo * LANES, min(hi * LANES, C)), source.flat, _image(source, *pad), _tiles(errors), _stage(),
-            V, count, 0, V_plane,
-        )  # fmt: skip
-
-    def outputs(lo: int, hi: int) -> None:
-        kernels.transform_errors(
-            0, count, (lo * LANES, min(hi * LANES, K)), errors.flat, _image(errors), _tiles(errors), _stage(),
-            P, count, P_plane,
-        )  # fmt: skip
-
-    def product(plane: int) -> None:
-        multiply(
-            (1, K, step // LANES, count), P, plane * P_plane, (0, LANES * count, 1, LANES),
-            V, plane * V_plane, (0, count), D, plane * D_plane, (0, step), False,
-        )  # fmt: skip
-
-    split(math.ceil(C / LANES), 256 // count, inputs)
-    split(math.ceil(K / LANES), 256 // count, outputs)
-    share(36, product)
+    run(
+        kernels.transform_inputs, _vectors(C), LEAST // tiles,
+        (0, tiles), source.flat, _image(source, *pad), _tiles(errors), _stage(), V, tiles, 0, V_plane,
+    )  # fmt: skip
+    run(
+        kernels.transform_errors, _vectors(K), LEAST // tiles,
+        (0, tiles), errors.flat, _image(errors), _tiles(errors), _stage(), P, tiles, P_plane,
+    )  # fmt: skip
+    run(
+        multiply, 36, 1,
+        (K, step // LANES, tiles), P, 0, (P_plane, LANES * tiles, 1, LANES), V, 0, (V_plane, tiles),
+        D, 0, (D_plane, step), False,
+    )  # fmt: skip
     return D, 1
 
 
 def _add_gradient(D: Any, pieces: int, D_plane: int, dW: Any, K: int, C: int) -> None:
-    split(
-        K,
-        max(8192 // C, 1),
-        lambda lo, hi: kernels.transform_gradient(lo, hi, D, pieces, 36 * D_plane, D_plane, _stage(), dW, C),
-    )
+    run(
+        kernels.transform_gradient, K, max(8192 // C, 1),
+        D, pieces, 36 * D_plane, D_plane, _stage(), dW, C,
+    )  # fmt: skip

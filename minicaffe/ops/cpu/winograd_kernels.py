@@ -3,7 +3,7 @@
 Vectors hold neighbouring channels, so that tiles of any number make full use of them; images are transposed on their
 way in and out. Tiles are numbered through rows, columns and images; `tiles` are those down and across an image.
 `image` is how an image lies in memory: channels, height, width, (padding,) where the first begins, how far apart they
-are. Transformed values lie in 36 planes. A `stage` is working memory of a thread.
+are. Transformed values lie in 36 planes. A `stage` is working memory, two of them for each thread of a team.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from minicaffe.ops.cpu.gemm import padded, panel
 from minicaffe.ops.cpu.kernel import called, kernel
+from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.vector import LANES, along, transpose
 from minicaffe.ops.cpu.winograd_points import (
     error_side,
@@ -44,7 +45,7 @@ _padded, _panel = called(padded), called(panel)
 @called
 def _gather(
     x: Any, at: Any, size: Any, top: Any, left: Any, channels: Any, rows: Any, columns: Any, stage: Any
-) -> None:  # pragma: no cover - compiled
+) -> None:
     """Read rows and columns of some channels, the first of which begins at `at`; outside the image they are zero."""
     H, W = size
     lo = min(max(-left, 0), columns)
@@ -71,7 +72,7 @@ def _gather(
 @called
 def _scatter(
     stage: Any, columns: Any, y: Any, at: Any, size: Any, top: Any, left: Any, channels: Any, corner: Any
-) -> None:  # pragma: no cover - compiled
+) -> None:
     """Write four rows of a stage to some channels, the first of which begins at `at`, as far as the image goes."""
     h, w = size
     width = min(columns, w - left)
@@ -92,7 +93,7 @@ def _scatter(
 
 
 @called
-def _place(tile: Any, hi: Any, tiles: Any) -> Any:  # pragma: no cover - compiled
+def _place(tile: Any, hi: Any, tiles: Any) -> Any:
     """Return image, row and column of a tile, and the tiles of its segment: it and those that follow before `hi`."""
     down, across = tiles
     column = tile % across
@@ -104,7 +105,8 @@ def _place(tile: Any, hi: Any, tiles: Any) -> Any:  # pragma: no cover - compile
 def transform_inputs(
     lo: int,
     hi: int,
-    channels: Any,
+    team: Any,
+    block: Any,
     x: Any,
     image: Any,
     tiles: Any,
@@ -113,76 +115,89 @@ def transform_inputs(
     room: int,
     step: int,
     plane: int,
-) -> None:  # pragma: no cover - compiled
-    """Transform these channels (first and end) of the tiles lo..hi.
+) -> None:
+    """Transform the channels of the vectors lo..hi in a block (first and end) of tiles.
 
     V holds either panels of channels with room for `room` tiles, or a row of channels for each tile, `step` apart.
     """
+    if divide(lo, hi, team):
+        return
+    first_tile, end = block
+    stage = stage[team[1] * 2 * STAGE :]
     C, H, W, pad_h, pad_w, start, stride = image
-    for channel in range(channels[0], channels[1], LANES):
+    for channel in range(lo * LANES, min(hi * LANES, C), LANES):
         to, across = channel, step
         if room:
             first, width = _panel(_padded(C) // LANES, channel // LANES)
             to, across = first * LANES * (room - 1) + channel, width * LANES
-        tile = lo
-        while tile < hi:
-            n, i, j, count = _place(tile, hi, tiles)
+        tile = first_tile
+        while tile < end:
+            n, i, j, count = _place(tile, end, tiles)
             columns, at = 4 * count + 2, start + n * stride + channel * H * W
             _gather(x, at, (H, W), 4 * i - pad_h, 4 * j - pad_w, min(LANES, C - channel), 6, columns, stage)
             for c in range(columns):
                 _input(stage, c * LANES, columns * LANES, stage, c * LANES, columns * LANES)
             for t in range(count):
                 for r in range(6):
-                    place = to + (tile - lo + t) * across + 6 * r * plane
+                    place = to + (tile - first_tile + t) * across + 6 * r * plane
                     _input(stage, (r * columns + 4 * t) * LANES, LANES, V, place, plane)
             tile += count
 
 
 @kernel
 def transform_errors(
-    lo: int, hi: int, channels: Any, dy: Any, image: Any, tiles: Any, stage: Any, P: Any, room: int, plane: int
-) -> None:  # pragma: no cover - compiled
-    """Transform the errors of the tiles lo..hi to strips P [channel/LANES][room][LANES]."""
+    lo: int, hi: int, team: Any, block: Any, dy: Any, image: Any, tiles: Any, stage: Any, P: Any, room: int, plane: int
+) -> None:
+    """Transform the errors of the vectors lo..hi of channels in a block of tiles to P [channel/LANES][room][LANES]."""
+    if divide(lo, hi, team):
+        return
+    first, end = block
     K, h, w, start, stride = image
+    stage = stage[team[1] * 2 * STAGE :]
     stage, tall = stage[:STAGE], stage[STAGE:]
-    for channel in range(channels[0], channels[1], LANES):
-        tile = lo
-        while tile < hi:
-            n, i, j, count = _place(tile, hi, tiles)
+    for channel in range(lo * LANES, min(hi * LANES, K), LANES):
+        tile = first
+        while tile < end:
+            n, i, j, count = _place(tile, end, tiles)
             columns, at = 4 * count, start + n * stride + channel * h * w
             _gather(dy, at, (h, w), 4 * i, 4 * j, min(LANES, K - channel), 4, columns, stage)
             for c in range(columns):
                 _error(stage, c * LANES, columns * LANES, tall, c * LANES, columns * LANES)
             for t in range(count):
                 for r in range(6):
-                    place = channel * room + (tile - lo + t) * LANES + 6 * r * plane
+                    place = channel * room + (tile - first + t) * LANES + 6 * r * plane
                     _error(tall, (r * columns + 4 * t) * LANES, LANES, P, place, plane)
             tile += count
 
 
 @kernel
 def transform_outputs(
-    lo: int, hi: int, channels: Any, M: Any, step: int, plane: int, stage: Any, b: Any, floor: Any, y: Any,
-    image: Any, tiles: Any,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Transform the products of these channels: M [plane][tile][channel], rows `step` apart, from the first channel on.
+    lo: int, hi: int, team: Any, block: Any, origin: int, M: Any, step: int, plane: int, stage: Any, b: Any,
+    floor: Any, y: Any, image: Any, tiles: Any,
+) -> None:  # fmt: skip
+    """Transform the products of the vectors lo..hi of channels in a block of tiles; add b (maybe empty), raise them to
+    `floor`, write them to y.
 
-    Add b (maybe empty), raise them to `floor`, write them to y.
+    M [plane][tile][channel]: rows `step` apart, which begin with the vector `origin`.
     """
+    if divide(lo, hi, team):
+        return
+    first, end = block
     K, h, w, start, stride = image
+    stage = stage[team[1] * 2 * STAGE :]
     stage, between = stage[:STAGE], stage[STAGE:]
     corner = between[32 * LANES :]
-    for channel in range(channels[0], channels[1], LANES):
+    for channel in range(lo * LANES, min(hi * LANES, K), LANES):
         for r in range(4):
             for c in range(LANES):
                 between[(8 * r + 6) * LANES + c] = b[channel + c] if channel + c < len(b) else 0
                 between[(8 * r + 7) * LANES + c] = floor
-        tile = lo
-        while tile < hi:
-            n, i, j, count = _place(tile, hi, tiles)
+        tile = first
+        while tile < end:
+            n, i, j, count = _place(tile, end, tiles)
             columns = 4 * count
             for t in range(count):
-                source = channel - channels[0] + (tile - lo + t) * step
+                source = channel - origin * LANES + (tile - first + t) * step
                 for c in range(6):
                     _output(M, source + c * plane, 6 * plane, between, c * LANES, 8 * LANES)
                 for r in range(4):
@@ -197,12 +212,25 @@ def transform_outputs(
 
 @kernel
 def transform_weights(
-    lo: int, hi: int, W: Any, steps: Any, outputs: int, turned: bool, stage: Any, U: Any, depth: int, plane: int
-) -> None:  # pragma: no cover - compiled
+    lo: int,
+    hi: int,
+    team: Any,
+    W: Any,
+    steps: Any,
+    outputs: int,
+    turned: bool,
+    stage: Any,
+    U: Any,
+    depth: int,
+    plane: int,
+) -> None:
     """Transform weights to panels of outputs; lo..hi counts vectors of outputs and, within each, `depth` channels.
 
     The weights between channel i and output o begin at i*steps[0] + o*steps[1]; `turned`: they are read backwards.
     """
+    if divide(lo, hi, team):
+        return
+    stage = stage[team[1] * 2 * STAGE :]
     half, (depth_step, lane_step) = max(LANES, 9) * LANES, steps
     for item in range(lo, hi):
         v, i = item // depth, item % depth
@@ -227,9 +255,12 @@ def transform_weights(
 
 @kernel
 def transform_gradient(
-    lo: int, hi: int, D: Any, parts: int, part: int, plane: int, stage: Any, dW: Any, C: int
-) -> None:  # pragma: no cover - compiled
+    lo: int, hi: int, team: Any, D: Any, parts: int, part: int, plane: int, stage: Any, dW: Any, C: int
+) -> None:
     """Add up the `parts` of the sums D [plane][output][channel] of outputs lo..hi; add their transform to dW."""
+    if divide(lo, hi, team):
+        return
+    stage = stage[team[1] * 2 * STAGE :]
     half = 18 * LANES
     for k in range(lo, hi):
         for channel in range(0, C, LANES):
