@@ -138,9 +138,10 @@ def frame(lo: int, hi: int, team: Any, channels: int, x: Any, passing: Any, out:
 
 @called
 def _slide(rows: Any, positions: Any, channels: int, x: Any, passing: Any, col: Any, room: int, step: int) -> None:
-    """As `_columns`, from images in frames; the stride is 1, and both arrays are longer than need be.
+    """As `_columns`, from images in frames, which are longer than need be; the stride is 1.
 
-    Runs are copied in whole vectors, in the order of memory: what goes beyond a run is written again.
+    Runs are copied in whole vectors, in the order of memory: what goes beyond a run is written again. But for the last
+    row: what follows it may be another thread's.
     """
     _, _, H, W, _, w, kh, kw, _, _, ph, pw, dh, dw = passing
     W, plane = W + 2 * pw, (H + 2 * ph) * (W + 2 * pw)
@@ -154,7 +155,7 @@ def _slide(rows: Any, positions: Any, channels: int, x: Any, passing: Any, col: 
         while position < end:
             n, i, j, run = _run(position, end, passing)
             runs[count, 0] = n * channels * plane + i * W + j
-            runs[count, 1], runs[count, 2] = position - lo - v * LANES, -(-run // LANES)
+            runs[count, 1], runs[count, 2] = position - lo - v * LANES, run
             position, count = position + run, count + 1
         row = rows[0]
         for c in range(rows[0] // (kh * kw), -(-rows[1] // (kh * kw))):
@@ -163,11 +164,14 @@ def _slide(rows: Any, positions: Any, channels: int, x: Any, passing: Any, col: 
                     if (c * kh + ky) * kw + kx != row or row == rows[1]:
                         continue
                     source, target = c * plane + ky * dh * W + kx * dw, to + (row - rows[2]) * across
+                    row += 1
                     for r in range(count):
                         at, into = source + runs[r, 0], target + runs[r, 1]
-                        for q in range(np.uintp(runs[r, 2])):
+                        if row == rows[1]:
+                            _copy_run(x, at, col, into, runs[r, 2])
+                            continue
+                        for q in range(np.uintp((runs[r, 2] + LANES - 1) // LANES)):
                             _copy(x, at + q * LANES, 0, col, into + q * LANES, 0)
-                    row += 1
         v += width
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ pytest.importorskip("numba")
 
 from minicaffe import ops as package
 from minicaffe.ops import convolution as definition
-from minicaffe.ops.cpu import threads
+from minicaffe.ops.cpu import blas, by_channel, columns, pointwise, threads, winograd
 from minicaffe.ops.cpu.vector import LANES
 from minicaffe.ops.im2col import conv_output_size
 from tests.ops.test_im2col import drawn
@@ -60,6 +61,21 @@ def case(N: int, channels: int, outputs: int, group: int, axes: list[tuple[int, 
 def axis(draw: st.DrawFn, kernel: Any, stride: Any, pad: Any, dilation: Any, longest: int) -> tuple[int, ...]:
     k, s, p, d = draw(st.tuples(kernel, stride, pad, dilation))
     return draw(st.integers(max(1, d * (k - 1) + 1 - 2 * p), longest)), k, s, p, d
+
+
+@pytest.fixture(autouse=True, scope="module")
+def in_threads() -> Iterator[None]:
+    """Divide even the smallest work among three threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "count", lambda: 3)
+        patch.setattr(blas, "MULTIPLICATIONS", 1)
+        patch.setattr(by_channel, "PRODUCTS", 1)
+        patch.setattr(winograd, "LEAST", 1)
+        for numbers in ("FRAMED", "TURNED", "WRITTEN"):
+            patch.setattr(columns, numbers, 1)
+        for numbers in ("MOVED", "ADDED"):
+            patch.setattr(pointwise, numbers, 1)
+        yield
 
 
 one = st.just(1)
@@ -192,8 +208,10 @@ def passes(shape: Case) -> list[np.ndarray]:
     [case(2, 32, 40, 1, [(41, 3, 1, 1, 1)] * 2), case(3, 90, 64, 1, [(7, 3, 1, 1, 1)] * 2),
      case(3, 40, 50, 1, [(20, 1, 1, 0, 1)] * 2), case(1, 90, 250, 1, [(41, 1, 1, 0, 1)] * 2),
      case(1, 600, 500, 1, [(7, 1, 1, 0, 1)] * 2), case(2, 20, 30, 2, [(30, 5, 2, 2, 1)] * 2),
+     case(1, 100, 80, 1, [(7, 3, 1, 1, 1)] * 2), case(1, 100, 80, 1, [(15, 3, 2, 1, 1)] * 2),
      case(2, 1, 1, 40, [(30, 3, 1, 1, 1)] * 2)],
-    ids=["winograd", "few tiles", "product", "product in parts", "product in tiles", "columns", "by channel"],
+    ids=["winograd", "few tiles", "product", "product in parts", "product in tiles", "columns", "few positions",
+         "few positions in strides", "by channel"],
 )  # fmt: skip
 def test_results_do_not_depend_on_the_number_of_threads(shape: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     results = []
