@@ -80,14 +80,14 @@ def _image(part: Part) -> tuple[int, int, int]:
 
 def _columns(x: Part, y: Part, g: Geometry) -> tuple[Any, ...]:
     """Return what kernels make columns of x from."""
-    passing, framed = _passing(x, y, g), g.stride == (1, 1)
-    if not framed:
-        return x.flat, passing, x.channels, False
-    H, W = (size + 2 * pad for size, pad in zip(x.x.shape[2:], g.pad, strict=True))
-    planes = len(x.x) * x.channels
-    frames = room("frames", planes * H * W + LANES)
-    run(kernels.frame, planes, FRAMED // (H * W), x.channels, x.flat, passing, frames)
-    return frames, passing, x.channels, True
+    passing = _passing(x, y, g)
+    rows, columns = (
+        -(-(size + 2 * pad) // stride) for size, pad, stride in zip(x.x.shape[2:], g.pad, g.stride, strict=True)
+    )
+    planes, size = len(x.x) * x.channels, math.prod(g.stride) * rows * columns
+    frames = room("frames", planes * size + LANES)
+    run(kernels.frame, planes, FRAMED // size, x.channels, x.flat, passing, frames)
+    return frames, passing, x.channels
 
 
 def _turned(W: Any) -> tuple[Any, int, int, int]:

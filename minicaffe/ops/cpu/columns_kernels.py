@@ -56,96 +56,55 @@ def _run(position: Any, hi: Any, passing: Any) -> Any:
 
 
 @called
-def _pieces(at: Any, run: Any, vectors: Any, depth: Any, pieces: Any) -> Any:
-    """Cut a run, `at` positions into a block, where panels end; return how many pieces there are.
-
-    A piece is where it begins and ends in the run, where it goes in columns [panel][row][position], the rows' step.
-    """
-    count, done = 0, 0
-    while done < run:
-        first, width = _panel(vectors, (at + done) // LANES)
-        stop = min((first + width) * LANES - at, run)
-        pieces[count, 0], pieces[count, 1] = done, stop
-        pieces[count, 2], pieces[count, 3] = first * LANES * (depth - 1) + at + done, width * LANES
-        count, done = count + 1, stop
-    return count
-
-
-@called
-def _columns(rows: Any, positions: Any, x: Any, passing: Any, col: Any, room: int, step: int) -> None:
-    """Write the columns of these positions (first and end), which make a block.
-
-    `rows` are the first and the end, and the first of col: either in panels with `room` rows, or rows `step` apart.
-    """
-    start, stride, H, W, _, w, kh, kw, sh, sw, ph, pw, dh, dw = passing
-    origin, base, vectors = positions[0], rows[2], _padded(positions[1] - positions[0]) // LANES
-    pieces = np.empty(((positions[1] - positions[0]) // (2 * LANES) + 3, 6), np.intp)
-    position = positions[0]
-    while position < positions[1]:
-        n, i, j, run = _run(position, positions[1], passing)
-        count = 1
-        pieces[0, 0], pieces[0, 1], pieces[0, 2], pieces[0, 3] = 0, run, position - origin, step
-        if room:
-            count = _pieces(position - origin, run, vectors, room, pieces)
-        for kx in range(kw):
-            first, last = _inside(kx * dw - pw, sw, W, w)
-            for piece in range(count):
-                begin, end = pieces[piece, 0], pieces[piece, 1]
-                pieces[piece, 4] = min(max(first - j, begin), end)
-                pieces[piece, 5] = max(min(last - j, end), pieces[piece, 4])
-            for c in range(rows[0] // (kh * kw), -(-rows[1] // (kh * kw))):
-                for ky in range(kh):
-                    row, y = (c * kh + ky) * kw + kx, i * sh - ph + ky * dh
-                    if row < rows[0] or row >= rows[1]:
-                        continue
-                    for piece in range(count):
-                        begin, end, to, across, a, b = pieces[piece]
-                        to += (row - base) * across
-                        if y < 0 or y >= H:
-                            _clear(col, to, end - begin)
-                            continue
-                        source = start + n * stride + (c * H + y) * W + (j + a) * sw + kx * dw - pw
-                        _clear(col, to, a - begin)
-                        to += a - begin
-                        if sw == 1:
-                            _copy_run(x, source, col, to, b - a)
-                        else:
-                            for q in range(np.uintp(b - a)):
-                                col[np.uintp(to) + q] = x[np.uintp(source) + q * np.uintp(sw)]
-                        _clear(col, to + b - a, end - b)
-        position += run
+def _frame_size(passing: Any) -> Any:
+    """Return rows and columns of an image in its frame that a stride steps on from one place."""
+    _, _, H, W, _, _, _, _, sh, sw, ph, pw, _, _ = passing
+    return -(-(H + 2 * ph) // sh), -(-(W + 2 * pw) // sw)
 
 
 @kernel
 def frame(lo: int, hi: int, team: Any, channels: int, x: Any, passing: Any, out: Any) -> None:
-    """Copy the planes lo..hi of the images, `channels` an image, with zeros around them: [plane][H + 2ph][W + 2pw]."""
+    """Copy the planes lo..hi of the images, `channels` an image, with zeros around them.
+
+    What a stride steps on from the same place lies together: out [plane][row % sh][column % sw][row / sh][column / sw].
+    """
     if divide(lo, hi, team):
         return
-    start, stride, H, W, _, _, _, _, _, _, ph, pw, _, _ = passing
+    start, stride, H, W, _, _, _, _, sh, sw, ph, pw, _, _ = passing
+    rows, columns = _frame_size(passing)
     for plane in range(lo, hi):
-        to = plane * (H + 2 * ph) * (W + 2 * pw)
-        _clear(out, to, ph * (W + 2 * pw))
-        to += ph * (W + 2 * pw)
-        for y in range(H):
-            source = np.uintp(start + plane // channels * stride + (plane % channels * H + y) * W)
-            _clear(out, to, pw)
-            for q in range(np.uintp(W)):
-                out[np.uintp(to + pw) + q] = x[source + q]
-            _clear(out, to + pw + W, pw)
-            to += W + 2 * pw
-        _clear(out, to, ph * (W + 2 * pw))
+        first = start + plane // channels * stride + plane % channels * H * W
+        for place in range(sh * sw):
+            begin, end = _inside(place % sw - pw, sw, W, columns)
+            for row in range(rows):
+                y, to = row * sh + place // sw - ph, ((plane * sh * sw + place) * rows + row) * columns
+                if y < 0 or y >= H:
+                    _clear(out, to, columns)
+                    continue
+                _clear(out, to, begin)
+                source, target = np.uintp(first + y * W + begin * sw + place % sw - pw), np.uintp(to + begin)
+                if sw == 1:
+                    for q in range(np.uintp(end - begin)):
+                        out[target + q] = x[source + q]
+                else:
+                    for q in range(np.uintp(end - begin)):
+                        out[target + q] = x[source + q * np.uintp(sw)]
+                _clear(out, to + end, columns - end)
 
 
 @called
-def _slide(rows: Any, positions: Any, channels: int, x: Any, passing: Any, col: Any, room: int, step: int) -> None:
-    """As `_columns`, from images in frames, which are longer than need be; the stride is 1.
+def _write(rows: Any, positions: Any, source: Any, col: Any, room: Any, step: Any) -> None:
+    """Write the columns of these positions (first and end) from images in frames, which are longer than need be.
 
+    `rows` are the first and the end, and the first of col: either in panels with `room` rows, or rows `step` apart.
     Runs are copied in whole vectors, in the order of memory: what goes beyond a run is written again. But for the last
     row: what follows it may be another thread's.
     """
-    _, _, H, W, _, w, kh, kw, _, _, ph, pw, dh, dw = passing
-    W, plane = W + 2 * pw, (H + 2 * ph) * (W + 2 * pw)
-    lo, hi = positions
+    x, passing, channels = source
+    w, kh, kw, sh, sw = passing[5:10]
+    dh, dw = passing[12:]
+    H, W = _frame_size(passing)
+    plane, (lo, hi) = sh * sw * H * W, positions
     vectors, v = _padded(hi - lo) // LANES, 0
     runs = np.empty(((hi - lo) // w + 2, 3), np.intp)
     while v * LANES < hi - lo:
@@ -163,10 +122,11 @@ def _slide(rows: Any, positions: Any, channels: int, x: Any, passing: Any, col: 
                 for kx in range(kw):
                     if (c * kh + ky) * kw + kx != row or row == rows[1]:
                         continue
-                    source, target = c * plane + ky * dh * W + kx * dw, to + (row - rows[2]) * across
+                    place = c * sh * sw + ky * dh % sh * sw + kx * dw % sw
+                    source_at, target = (place * H + ky * dh // sh) * W + kx * dw // sw, to + (row - rows[2]) * across
                     row += 1
                     for r in range(count):
-                        at, into = source + runs[r, 0], target + runs[r, 1]
+                        at, into = source_at + runs[r, 0], target + runs[r, 1]
                         if row == rows[1]:
                             _copy_run(x, at, col, into, runs[r, 2])
                             continue
@@ -302,13 +262,13 @@ def add_gradient(lo: int, hi: int, team: Any, D: Any, parts: int, part: int, dW:
 
 
 @called
-def _write(rows: Any, positions: Any, source: Any, col: Any, room: Any, step: Any) -> None:
-    """Write columns; `source`: images, how they are passed over, how many channels they have, whether in frames."""
-    x, passing, channels, framed = source
-    if framed:
-        _slide(rows, positions, channels, x, passing, col, room, step)
-    else:
-        _columns(rows, positions, x, passing, col, room, step)
+def _product(
+    sizes: Any, a: Any, a_at: Any, a_steps: Any, b: Any, room: Any, c: Any, c_at: Any, c_row: Any, add: Any
+) -> None:
+    """Multiply one matrix in this thread."""
+    zero, (strip, row, step) = np.intp(0), a_steps
+    multiply(zero, np.intp(1), (zero, zero, zero), sizes, a, a_at, (zero, strip, row, step),
+             b, zero, (zero, room), c, c_at, (zero, c_row), add)  # fmt: skip
 
 
 @kernel
@@ -316,7 +276,8 @@ def write(lo: int, hi: int, team: Any, positions: Any, source: Any, col: Any, de
     """Write the columns of the channels lo..hi to panels with `depth` rows."""
     if divide(lo, hi, team):
         return
-    _write((lo * taps, hi * taps, 0), positions, source, col, depth, 0)
+    zero = np.intp(0)
+    _write((lo * taps, hi * taps, zero), positions, source, col, depth, zero)
 
 
 @kernel
@@ -334,20 +295,19 @@ def convolve(
         return
     block, total, chunk, outputs, most, depth, col_size, M_size = cut
     a, strip, a_row, a_step = left
-    col, M, one = col[team[1] * col_size :], M[team[1] * M_size :], (0, team[1], 0)
+    col, M, zero = col[team[1] * col_size :], M[team[1] * M_size :], np.intp(0)
     chunks = -(-outputs // chunk)
     for piece in range(lo, hi):
         positions = piece // chunks * block, min(piece // chunks * block + block, total)
         length = _padded(positions[1] - positions[0])
         if col_size:
-            _write((0, depth, 0), positions, source, col, depth, 0)
+            _write((zero, depth, zero), positions, source, col, depth, zero)
         first = piece % chunks * chunk
         for k in range(first, min(first + chunk, outputs), most):
             end = min(k + most, first + chunk, outputs)
-            multiply(
-                0, 1, one, (end - k, length // LANES, depth), a, k // LANES * strip + k % LANES * a_row,
-                (0, strip, a_row, a_step), col, 0, (0, depth), M, 0, (0, length), False,
-            )  # fmt: skip
+            left_at = k // LANES * strip + k % LANES * a_row
+            sizes = end - k, length // LANES, depth
+            _product(sizes, a, left_at, (strip, a_row, a_step), col, depth, M, zero, length, k < zero)
             _finish((k, end), positions, M, length, b, floor, y, image)
 
 
@@ -365,7 +325,7 @@ def convolve_back(
         return
     chunk, channels, block, K, col_size, M_size = cut
     a, strip, a_row, a_step = left
-    col, M, one = col[team[1] * col_size :], M[team[1] * M_size :], (0, team[1], 0)
+    col, M, zero = col[team[1] * col_size :], M[team[1] * M_size :], np.intp(0)
     start, stride, size = target
     taps, chunks = passing[6] * passing[7], -(-channels // chunk)
     for piece in range(lo, hi):
@@ -377,10 +337,9 @@ def convolve_back(
             stop = min(position + block, errors[2])
             length = _padded(stop - position)
             _panels(position, stop, dy, errors[0] + n * errors[1], errors[2], K, col)
-            multiply(
-                0, 1, one, (count, length // LANES, K), a, first // LANES * strip + first % LANES * a_row,
-                (0, strip, a_row, a_step), col, 0, (0, K), M, 0, (0, length), False,
-            )  # fmt: skip
+            left_at = first // LANES * strip + first % LANES * a_row
+            sizes = count, length // LANES, K
+            _product(sizes, a, left_at, (strip, a_row, a_step), col, K, M, zero, length, first < zero)
             positions = n * errors[2] + position, n * errors[2] + stop
             _add_columns((first, first + count), positions, M, length, x, passing)
 
@@ -397,7 +356,7 @@ def correlate(
     if divide(lo, hi, team):
         return
     pieces, chunk, depth, total, block, K, col_size, E_size = cut
-    col, E, one = col[team[1] * col_size :], E[team[1] * E_size :], (0, team[1], 0)
+    col, E, zero = col[team[1] * col_size :], E[team[1] * E_size :], np.intp(0)
     step, chunks = _padded(K), -(-depth // chunk)
     for item in range(lo, hi):
         piece, row = item // chunks, item % chunks * chunk
@@ -405,9 +364,7 @@ def correlate(
         begin = total * piece // pieces
         for position in range(begin, end, block):
             stop = min(position + block, end)
-            _write((row, row + rows, row), (position, stop), source, col, 0, block)
+            _write((row, row + rows, row), (position, stop), source, col, zero, block)
             _turn((position, stop), dy, K, errors, E, block)
-            multiply(
-                0, 1, one, (rows, step // LANES, stop - position), col, 0, (0, LANES * block, block, 1),
-                E, 0, (0, block), D, (piece * depth + row) * step, (0, step), position > begin,
-            )  # fmt: skip
+            sizes, steps = (rows, step // LANES, stop - position), (LANES * block, block, np.intp(1))
+            _product(sizes, col, zero, steps, E, block, D, (piece * depth + row) * step, step, position > begin)
