@@ -117,6 +117,13 @@ class BatchNorm(Layer):
             scale.kept_x = kept
         self.ops.normalise(x, mean, self.factor, gain, bias, y, kept, rectify)
 
+    def affine(self, scale: Scale | None, top: Sequence[Blob]) -> tuple[np.ndarray, np.ndarray]:
+        """Return factor and addend of every channel that are BatchNorm with global statistics, and then `scale`."""
+        mean = self.global_mean()
+        gain = self.factor if scale is None else self.factor * scale.gain(top)
+        shift = -mean * gain
+        return gain, shift if scale is None or scale.bias is None else shift + scale.bias
+
     def kept(self, y: np.ndarray) -> np.ndarray:
         """Return memory for a copy of y."""
         if self.kept_y is None or self.kept_y.shape != y.shape:
@@ -125,12 +132,9 @@ class BatchNorm(Layer):
 
     def statistics(self, x: np.ndarray) -> np.ndarray:
         """Return the mean to subtract, set `factor`, 1 / σ; unless they are global ones, update the running sums."""
-        mean_sum, variance_sum, weight = (blob.array for blob in self.blobs)
         if self.use_global:
-            total = float(weight[0])
-            share = 1 / total if total else 0.0
-            self.factor = 1 / (variance_sum * share + self.eps) ** 0.5
-            return mean_sum * share
+            return self.global_mean()
+        mean_sum, variance_sum, weight = (blob.array for blob in self.blobs)
         mean, variance = self.ops.channel_moments(x)
         self.factor = 1 / (variance + self.eps) ** 0.5
         values = self.frame[0] * self.frame[2]
@@ -141,6 +145,14 @@ class BatchNorm(Layer):
         weight *= self.fraction
         weight += 1
         return mean
+
+    def global_mean(self) -> np.ndarray:
+        """As `statistics`, with global ones."""
+        mean_sum, variance_sum, weight = (blob.array for blob in self.blobs)
+        total = float(weight[0])
+        share = 1 / total if total else 0.0
+        self.factor = 1 / (variance_sum * share + self.eps) ** 0.5
+        return mean_sum * share
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if not propagate_down[0]:

@@ -22,8 +22,10 @@ from typing import Any
 
 from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
+from minicaffe.layers.batch_norm import BatchNorm
 from minicaffe.layers.conv_geometry import Ints, read_geometry
-from minicaffe.layers.relu import only_relu
+from minicaffe.layers.relu import ReLU, only_relu
+from minicaffe.layers.scale import Scale
 
 
 @register("Convolution", v1="CONVOLUTION")
@@ -70,15 +72,32 @@ class Convolution(Layer):
         self.forward_with((), bottom, top)
 
     def absorbs(self, followers: Sequence[Layer]) -> bool:
-        return type(self).apply is Convolution.apply and only_relu(followers)
+        """BatchNorm with global statistics, Scale and ReLU, each if it is there: one factor and addend a channel."""
+        if type(self).apply is not Convolution.apply:
+            return False
+        first, *others = followers
+        if self.geometry.axis == 1 and isinstance(first, BatchNorm) and first.use_global:
+            return not others or first.absorbs(others)
+        return only_relu(followers)
 
     def forward_with(self, followers: Sequence[Layer], bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        W = self.blobs[0].array
+        norm = followers[0] if followers and isinstance(followers[0], BatchNorm) else None
+        scale = next((layer for layer in followers if isinstance(layer, Scale)), None)
+        if norm is not None and scale is not None and scale.reads_x(top):
+            # Its backward needs what stands between the layers.
+            self.forward(bottom, top)
+            norm.forward_with(followers[1:], top, top)
+            return
+        W, gain = self.blobs[0].array, None
         b = self.blobs[1].array if len(self.blobs) > 1 else None
+        if norm is not None:
+            gain, shift = norm.affine(scale, top)
+            b = shift if b is None else b * gain + shift
+        rectify = len(followers) > 0 and isinstance(followers[-1], ReLU)
         for x, y in zip(bottom, top, strict=True):
             x_framed, y_framed = self.geometry.framed(x.array), self.geometry.framed(y.array)
             if followers:
-                self.ops.conv(x_framed, W, b, *self.passing, y_framed, True)
+                self.ops.conv(x_framed, W, b, *self.passing, y_framed, rectify, gain)
             else:
                 self.apply(x_framed, W, b, y_framed)
 

@@ -88,10 +88,8 @@ class Eltwise(Layer):
         self.ops.weighted_sum(xs, self.coeff, y)
 
     def sum_gradient(self, i: int, xs: list[np.ndarray], y: None, dy: np.ndarray, dx: np.ndarray) -> None:
-        if self.coeff[i] != 1:
-            self.ops.xp.multiply(dy, self.coeff[i], out=dx)
-        elif not self.ops.xp.may_share_memory(dx, dy):
-            dx[...] = dy
+        if self.coeff[i] != 1 or not self.ops.xp.may_share_memory(dx, dy):
+            self.ops.weighted_sum([dy], self.coeff[i : i + 1], dx)
 
     # -- PROD ---------------------------------------------------------------------------------------------------------
 

@@ -102,9 +102,13 @@ def conv(
     group: int,
     out: Any,
     relu: bool = False,
+    gain: Any = None,
     columns: Callable[..., None] = im2col,
 ) -> None:
-    """Write the convolution of x with W, plus b unless it is None, to `out` [N, O, *positions]; `relu`: rectified."""
+    """Write the convolution of x with W, times `gain` [O], plus b, to `out` [N, O, *positions]; `relu`: rectified.
+
+    Both may be None.
+    """
     xp = array_module(x)
     g = Geometry(tuple(W.shape[2:]), tuple(stride), tuple(pad), tuple(dilation), group)
     weights = W.reshape(group, W.shape[0] // group, -1)
@@ -113,6 +117,8 @@ def conv(
         col = _columns(x, g, block, target.shape[1:], columns)
         y = _scratch.take("y", x, (group, weights.shape[1], col.shape[2]))
         xp.matmul(weights, col, out=y)
+        if gain is not None:
+            y *= gain.reshape(group, -1, 1)
         if b is None:
             target[...] = y.reshape(target.shape)
         else:

@@ -37,8 +37,13 @@ def test_only_layers_right_behind_and_in_place_are_taken_in() -> None:
 
 def net_of(*layers: str, phase: int) -> minicaffe.Net:
     definition = prototxt.parse("\n".join((INPUT, *layers)), schema.NetParameter)
-    definition.force_backward = True
-    return minicaffe.Net(definition, phase=phase, streams=Streams(1))
+    definition.force_backward = LOSS in layers
+    net = minicaffe.Net(definition, phase=phase, streams=Streams(1))
+    for layer in net.layers:
+        if layer.type == "BatchNorm":
+            for values, blob in zip(([0.4, -0.8, 0.2, 1.1], [2.0, 1.2, 0.7, 3.1], [2.0]), layer.blobs, strict=True):
+                blob.data[...] = values[: blob.count]
+    return net
 
 
 def results(net: minicaffe.Net) -> list[np.ndarray]:
@@ -52,8 +57,16 @@ def results(net: minicaffe.Net) -> list[np.ndarray]:
 
 
 GLOBAL_NORM = NORM.replace("}", "batch_norm_param { use_global_stats: true } }")
+CONV_NORM = GLOBAL_NORM.replace('bottom: "data"', 'bottom: "x"')
+CONV_BARE = CONV.replace("kernel_size: 3", "kernel_size: 3 bias_term: false").replace(
+    'bias_filler { type: "uniform" }', ""
+)
 CHAINS = {
     "conv relu": (CONV, RELU),
+    "conv norm scale relu": (CONV, CONV_NORM, SCALE, RELU),
+    "conv norm scale": (CONV_BARE, CONV_NORM, SCALE),
+    "conv norm": (CONV_BARE, CONV_NORM),
+    "conv norm relu": (CONV, CONV_NORM, RELU),
     "ip relu": (IP, RELU),
     "eltwise relu": (SUM, RELU),
     "norm relu": (NORM, RELU),
@@ -72,6 +85,17 @@ def test_a_fused_net_computes_what_its_layers_do(chain: str, phase: int) -> None
     plain.after_forward(lambda index: None)  # somebody who looks at every layer
     for one, other in zip(results(fused), results(plain), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_what_no_backward_will_need_is_not_kept_and_changes_nothing(chain: str) -> None:
+    fused, plain = (net_of(*CHAINS[chain], phase=minicaffe.TEST) for _ in range(2))
+    assert fused.fusions
+    plain.after_forward(lambda index: None)
+    for net in (fused, plain):
+        net.blobs["data"].data[...] = np.random.RandomState(3).standard_normal((2, 3, 9, 8))
+        net.forward()
+    np.testing.assert_allclose(fused.blobs["x"].data, plain.blobs["x"].data, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

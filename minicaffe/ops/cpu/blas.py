@@ -51,30 +51,23 @@ class Tiles(NamedTuple):
     calls: Any
 
 
-class Finish(NamedTuple):
-    """What happens to a tile while it is in the cache: the bias of EACH_ROW or EACH_COLUMN is added, then 0 put for
-    what is below it if `rectify`."""
-
-    bias: Any
-    along: int = NEITHER
-    rectify: bool = False
-
-
 def tiles(order: Order, pieces: Sequence[Sequence[tuple[int, ...]]]) -> Tiles:
     first = np.cumsum([0, *(len(piece) for piece in pieces)])
     return Tiles(order, first, np.array([call for piece in pieces for call in piece], np.int64).reshape(-1, 8))
 
 
-def multiply(plan: Tiles, a: Any, b: Any, out: Any, finish: Finish | None = None) -> None:
-    """Compute all pieces. `out` is C-contiguous, and a and b of the same float type."""
+def multiply(plan: Tiles, a: Any, b: Any, out: Any, along: int = NEITHER, finish: tuple[Any, ...] = ()) -> None:
+    """Compute all pieces. `out` is C-contiguous, and a and b of the same float type.
+
+    `finish` is what happens to a tile while it is in the cache: gain, bias and floor of EACH_ROW or EACH_COLUMN.
+    """
     flat, function = out.reshape(-1), gemm_address(out.dtype.char)
-    bias, along, rectify = finish or Finish(flat[:0])
     each = plan.calls[0, :3].prod() * len(plan.calls) // (len(plan.first) - 1)
     with one_thread():
         threads.run(
             _multiply, len(plan.first) - 1, MULTIPLICATIONS // max(int(each), 1) + 1,
             function, tuple(plan.order), plan.first, plan.calls, a.ctypes.data, b.ctypes.data, flat,
-            bias, along, bool(rectify),
+            along, *(finish or (flat[:0], flat[:0], out.dtype.type(0))),
         )  # fmt: skip
 
 
@@ -116,30 +109,26 @@ def _gemm(typing, function, order, call, a, b, out):
 @kernel
 def _multiply(
     lo: int, hi: int, team: Any, function: int, order: Any, first: Any, calls: Any, a: int, b: int, out: Any,
-    bias: Any, along: int, rectify: bool,
+    along: int, gain: Any, bias: Any, floor: Any,
 ) -> None:  # fmt: skip
     if divide(lo, hi, team):
         return
-    zero = out.dtype.type(0)
     for piece in range(lo, hi):
         for i in range(first[piece], first[piece + 1]):
             m, n, k, a_at, b_at, at, bias_at, keep = calls[i]
             _gemm(function, order, (m, n, k, a_at, b_at, at, keep), a, b, out)
-            if along == 0 and not rectify:
-                continue
-            for r in range(m):
-                start = np.uintp(at + r * order[4])
-                if along == 1:
-                    add = bias[bias_at + r]
+            if along == EACH_ROW:
+                for r in range(m):
+                    start, times, plus = np.uintp(at + r * order[4]), gain[bias_at + r], bias[bias_at + r]
                     for j in range(np.uintp(n)):
-                        out[start + j] += add
-                elif along == 2:
+                        v = out[start + j] * times + plus
+                        out[start + j] = floor if v < floor else v  # a comparison that NaN passes
+            elif along == EACH_COLUMN:
+                for r in range(m):
+                    start, column = np.uintp(at + r * order[4]), np.uintp(bias_at)
                     for j in range(np.uintp(n)):
-                        out[start + j] += bias[np.uintp(bias_at) + j]
-                if rectify:
-                    for j in range(np.uintp(n)):
-                        v = out[start + j]
-                        out[start + j] = zero if v <= zero else v
+                        v = out[start + j] * gain[column + j] + bias[column + j]
+                        out[start + j] = floor if v < floor else v
 
 
 @lru_cache(maxsize=2)

@@ -13,6 +13,7 @@ import numpy as np
 
 from minicaffe.ops import im2col
 from minicaffe.ops.convolution import Geometry
+from minicaffe.ops.cpu.images import Finish
 from minicaffe.ops.cpu.kernel import inline, integers, kernel
 from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.threads import run
@@ -23,13 +24,11 @@ PRODUCTS = 1 << 19
 _inside = inline(im2col.inside)
 
 
-def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> None:
-    """As `minicaffe.ops.convolution.conv`."""
-    bias = np.zeros(len(W), x.dtype) if b is None else b
+def conv(x: Any, W: Any, finish: Finish, g: Geometry, out: Any) -> None:
+    """Write the convolution of x with W, finished, to `out`."""
     flat, weights, y, numbers = x.reshape(-1), W.reshape(-1), out.reshape(-1), _numbers(x, out, g)
-    floor = np.float32(0 if relu else -np.inf)
     planes = out.shape[0] * out.shape[1]
-    run(_conv, planes, _least(out, g), flat, weights, bias, floor, y, numbers)
+    run(_conv, planes, _least(out, g), flat, weights, *finish[:3], y, numbers)
 
 
 def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:
@@ -56,7 +55,7 @@ def _least(y: Any, g: Geometry) -> int:
 
 
 @kernel
-def _conv(lo: int, hi: int, team: Any, x: Any, W: Any, b: Any, floor: Any, y: Any, numbers: Any) -> None:
+def _conv(lo: int, hi: int, team: Any, x: Any, W: Any, gain: Any, b: Any, floor: Any, y: Any, numbers: Any) -> None:
     if divide(lo, hi, team):
         return
     _, C, H, width, K, h, w, kh, kw, sh, sw, ph, pw, dh, dw = numbers
@@ -66,7 +65,7 @@ def _conv(lo: int, hi: int, team: Any, x: Any, W: Any, b: Any, floor: Any, y: An
         for i in range(h):
             to = np.uintp((plane * h + i) * w)
             for j in range(np.uintp(w)):
-                y[to + j] = b[k]
+                y[to + j] = 0
             for ky in range(kh):
                 row = i * sh - ph + ky * dh
                 if row < 0 or row >= H:
@@ -82,8 +81,8 @@ def _conv(lo: int, hi: int, team: Any, x: Any, W: Any, b: Any, floor: Any, y: An
                         for j in range(np.uintp(last - first)):
                             y[to + np.uintp(first) + j] += value * x[source + j * np.uintp(sw)]
             for j in range(np.uintp(w)):
-                # A comparison that NaN passes.
-                y[to + j] = floor if y[to + j] < floor else y[to + j]
+                value = y[to + j] * gain[k] + b[k]
+                y[to + j] = floor if value < floor else value  # a comparison that NaN passes
 
 
 @kernel

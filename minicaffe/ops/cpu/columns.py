@@ -17,7 +17,7 @@ from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import columns_kernels as kernels
 from minicaffe.ops.cpu import threads
 from minicaffe.ops.cpu.gemm import ROWS, padded
-from minicaffe.ops.cpu.images import Part, parts, room
+from minicaffe.ops.cpu.images import Finish, Part, parts, room
 from minicaffe.ops.cpu.threads import run
 from minicaffe.ops.cpu.vector import LANES
 
@@ -35,15 +35,14 @@ BACK_ROWS = 512
 FRAMED, TURNED, WRITTEN = 1 << 15, 1 << 16, 1 << 15
 
 
-def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> None:
-    """As `minicaffe.ops.convolution.conv`."""
-    biases = [np.empty(0, x.dtype)] * g.group if b is None else np.split(b, g.group)
-    for source, weights, bias, target in zip(
-        parts(x, g.group), np.split(W, g.group), biases, parts(out, g.group), strict=True
+def conv(x: Any, W: Any, finish: Finish, g: Geometry, out: Any) -> None:
+    """Write the convolution of x with W, finished, to `out`."""
+    for source, weights, last, target in zip(
+        parts(x, g.group), np.split(W, g.group), finish.parts(g.group), parts(out, g.group), strict=True
     ):
         depth = weights[0].size
         left = weights.reshape(-1), LANES * depth, depth, 1
-        _convolve(left, depth, bias, np.float32(0 if relu else -np.inf), source, g, target)
+        _convolve(left, depth, last, source, g, target)
 
 
 def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:
@@ -98,7 +97,7 @@ def _turned(W: Any) -> tuple[Any, int, int, int]:
     return S, LANES * K, 1, LANES
 
 
-def _convolve(left: tuple[Any, ...], depth: int, b: Any, floor: Any, source: Part, g: Geometry, target: Part) -> None:
+def _convolve(left: tuple[Any, ...], depth: int, finish: Finish, source: Part, g: Geometry, target: Part) -> None:
     K, total = target.channels, len(target.x) * target.size
     block, chunk, most = _block(depth, total), K, min(K, OUTPUTS)
     pieces, columns = math.ceil(total / block), _columns(source, target, g)
@@ -115,7 +114,7 @@ def _convolve(left: tuple[Any, ...], depth: int, b: Any, floor: Any, source: Par
     run(
         kernels.convolve, pieces * math.ceil(K / chunk), 1,
         (block, total, chunk, K, most, depth, col_size, M_size), left, columns, col,
-        room("M", threads.count() * M_size), b, floor, target.flat, _image(target),
+        room("M", threads.count() * M_size), finish[:3], target.flat, _image(target),
     )  # fmt: skip
 
 

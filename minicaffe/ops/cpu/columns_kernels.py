@@ -164,14 +164,14 @@ def _add_columns(rows: Any, positions: Any, col: Any, step: int, x: Any, passing
 
 
 @called
-def _finish(outputs: Any, positions: Any, M: Any, step: int, b: Any, floor: Any, y: Any, image: Any) -> None:
-    """Write sums M, whose rows are `step` apart, to y: plus b, which may be empty, and no less than `floor`.
+def _finish(outputs: Any, positions: Any, M: Any, step: int, finish: Any, y: Any, image: Any) -> None:
+    """Write sums M, whose rows are `step` apart, to y: times gain, plus bias, but no less than the floor.
 
     `image`: where the first of y begins, how far apart they are, and how many positions they have.
     """
-    start, stride, size = image
+    (gain, bias, floor), (start, stride, size) = finish, image
     for k in range(outputs[0], outputs[1]):
-        bias = b[k] if len(b) else np.float32(0)
+        times, plus = gain[k], bias[k]
         position = positions[0]
         while position < positions[1]:
             n, i = position // size, position % size
@@ -179,7 +179,7 @@ def _finish(outputs: Any, positions: Any, M: Any, step: int, b: Any, floor: Any,
             source = np.uintp((k - outputs[0]) * step + position - positions[0])
             to = np.uintp(start + n * stride + k * size + i)
             for q in range(np.uintp(run)):
-                value = M[source + q] + bias
+                value = M[source + q] * times + plus
                 # A comparison that NaN passes.
                 y[to + q] = floor if value < floor else value
             position += run
@@ -282,8 +282,7 @@ def write(lo: int, hi: int, team: Any, positions: Any, source: Any, col: Any, de
 
 @kernel
 def convolve(
-    lo: int, hi: int, team: Any, cut: Any, left: Any, source: Any, col: Any, M: Any, b: Any, floor: Any, y: Any,
-    image: Any,
+    lo: int, hi: int, team: Any, cut: Any, left: Any, source: Any, col: Any, M: Any, finish: Any, y: Any, image: Any,
 ) -> None:  # fmt: skip
     """Compute the pieces lo..hi of y: some positions, of each of which first some outputs, then others.
 
@@ -308,7 +307,7 @@ def convolve(
             left_at = k // LANES * strip + k % LANES * a_row
             sizes = end - k, length // LANES, depth
             _product(sizes, a, left_at, (strip, a_row, a_step), col, depth, M, zero, length, k < zero)
-            _finish((k, end), positions, M, length, b, floor, y, image)
+            _finish((k, end), positions, M, length, finish, y, image)
 
 
 @kernel

@@ -15,6 +15,7 @@ import numpy as np
 from minicaffe.ops.convolution import PASSES, Geometry
 from minicaffe.ops.cpu import by_channel, columns, pointwise, winograd
 from minicaffe.ops.cpu import plain_convolution as plain
+from minicaffe.ops.cpu.images import Finish
 
 Ints = Sequence[int]
 
@@ -62,15 +63,24 @@ def _choose(which: str, x: Any, W: Any, y: Any, g: Geometry) -> Any:
 
 
 def conv(
-    x: Any, W: Any, b: Any, stride: Ints, pad: Ints, dilation: Ints, group: int, out: Any, relu: bool = False
+    x: Any,
+    W: Any,
+    b: Any,
+    stride: Ints,
+    pad: Ints,
+    dilation: Ints,
+    group: int,
+    out: Any,
+    relu: bool = False,
+    gain: Any = None,
 ) -> None:
     """As `minicaffe.ops.convolution.conv`."""
     g = _geometry(W, stride, pad, dilation, group)
     module = _choose(FORWARD, x, W, out, g)
-    if module is None or (b is not None and b.dtype != np.float32):
-        plain.conv(x, W, b, stride, pad, dilation, group, out, relu)
+    if module is None or any(v is not None and v.dtype != np.float32 for v in (b, gain)):
+        plain.conv(x, W, b, stride, pad, dilation, group, out, relu, gain)
     else:
-        module.conv(x, W, None if b is None else np.ascontiguousarray(b), g, out, relu)
+        module.conv(x, W, Finish.of(len(W), gain, b, relu), g, out)
 
 
 def conv_backward_data(dy: Any, W: Any, stride: Ints, pad: Ints, dilation: Ints, group: int, out: Any) -> None:

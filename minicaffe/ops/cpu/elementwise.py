@@ -43,12 +43,14 @@ def rectify_backward(x: Any, dy: Any, slope: float, dx: Any) -> None:
 
 def weighted_sum(xs: Sequence[Any], weights: Sequence[float], y: Any, rectify: bool = False) -> None:
     """As `minicaffe.ops.elementwise.weighted_sum`."""
-    if not suits(*xs, y) or len(xs) < 2:
+    if not suits(*xs, y) or (len(xs) < 2 and rectify):
         definition.weighted_sum(xs, weights, y, rectify)
         return
     number = y.dtype.type
     flat = [x.reshape(-1) for x in xs]
     total, first, share = y.reshape(-1), flat[0], number(weights[0])
+    if len(xs) == 1:
+        in_threads(_scaled, y.size, first, share, total)
     for i in range(1, len(xs)):
         last = i == len(xs) - 1
         in_threads(_sum_of_two, y.size, first, flat[i], share, number(weights[i]), rectify and last, total)
@@ -117,6 +119,15 @@ def _rectify_backward(lo: int, hi: int, team: Any, x: Any, dy: Any, dx: Any, slo
         v = source[i]
         share = slope if v <= zero else zero
         to[i] = error[i] * (one if v > zero else share)
+
+
+@kernel
+def _scaled(lo: int, hi: int, team: Any, x: Any, factor: Any, y: Any) -> None:
+    if divide(lo, hi, team):
+        return
+    source, to = x[lo:hi], y[lo:hi]
+    for i in range(np.uintp(hi - lo)):
+        to[i] = source[i] * factor
 
 
 @kernel

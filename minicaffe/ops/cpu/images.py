@@ -1,4 +1,4 @@
-"""What convolution kernels are given: some channels of images, and working memory."""
+"""What convolution kernels are given: some channels of images, what to do with outputs, and working memory."""
 
 from __future__ import annotations
 
@@ -68,3 +68,30 @@ def parts(x: Any, groups: int) -> list[Part]:
     """Cut the channels of x into groups."""
     channels = x.shape[1] // groups
     return [Part(x, group * channels, channels) for group in range(groups)]
+
+
+class Finish(NamedTuple):
+    """What becomes of a convolution: times gain [O], plus bias [O], but no less than the floor. NaN stays what it is.
+
+    `needed`: whether that changes anything.
+    """
+
+    gain: Any
+    bias: Any
+    floor: Any
+    needed: bool
+
+    @classmethod
+    def of(cls, outputs: int, gain: Any, bias: Any, relu: bool) -> Finish:
+        """Return what it is for a convolution of so many outputs; gain and bias may be None."""
+        return cls(
+            np.ones(outputs, np.float32) if gain is None else np.ascontiguousarray(gain),
+            np.zeros(outputs, np.float32) if bias is None else np.ascontiguousarray(bias),
+            np.float32(0 if relu else -np.inf),
+            relu or gain is not None or bias is not None,
+        )
+
+    def parts(self, groups: int) -> list[Finish]:
+        """Cut it into that of each group of outputs."""
+        gains, biases = np.split(self.gain, groups), np.split(self.bias, groups)
+        return [Finish(gain, bias, *self[2:]) for gain, bias in zip(gains, biases, strict=True)]

@@ -16,7 +16,8 @@ import numpy as np
 from minicaffe.ops.arrays import Scratch
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import blas
-from minicaffe.ops.cpu.blas import EACH_ROW, NEITHER, Finish, Order, Tiles
+from minicaffe.ops.cpu.blas import EACH_ROW, NEITHER, Order, Tiles
+from minicaffe.ops.cpu.images import Finish
 from minicaffe.ops.cpu.kernel import kernel
 from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.threads import run
@@ -38,11 +39,10 @@ def suits(g: Geometry) -> bool:
     return blas.gemm_address("f") != 0 and all(k == 1 and p == 0 for k, p in zip(g.kernel, g.pad, strict=True))
 
 
-def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> None:
-    """As `minicaffe.ops.convolution.conv`."""
-    bias = out.reshape(-1)[:0] if b is None else b
+def conv(x: Any, W: Any, finish: Finish, g: Geometry, out: Any) -> None:
+    """Write the convolution of x with W, finished, to `out`."""
     plan = _forward(len(x), g.group, len(W), W.shape[1], math.prod(out.shape[2:]))
-    blas.multiply(plan, W, _picked(x, g), out, Finish(bias, NEITHER if b is None else EACH_ROW, relu))
+    blas.multiply(plan, W, _picked(x, g), out, EACH_ROW if finish.needed else NEITHER, finish[:3])
 
 
 def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:

@@ -149,6 +149,16 @@ def _ave(lo: int, hi: int, team: Any, x: Any, y: Any, numbers: Any) -> None:
     y[lo * h * w : hi * h * w] = 0
     for i in range(lo * h, hi * h):
         top = i % h * sh - ph
+        if w < NARROW:
+            for j in range(w):
+                begin, end = max(j * sw - pw, 0), min(j * sw - pw + kw, W)
+                total = y[i * w + j]
+                for row in range(max(top, 0), min(top + kh, H)):
+                    at = np.uintp((i // h * H + row) * W + begin)
+                    for q in range(np.uintp(max(end - begin, 0))):
+                        total += x[at + q]
+                y[i * w + j] = total
+            continue
         for row in range(max(top, 0), min(top + kh, H)):
             for kx in range(kw):
                 first, last = _inside(kx - pw, sw, W, w)
@@ -166,6 +176,15 @@ def _ave_backward(lo: int, hi: int, team: Any, share: Any, dx: Any, numbers: Any
     dx[lo * H * W : hi * H * W] = 0
     for i in range(lo * h, hi * h):
         top = i % h * sh - ph
+        if w < NARROW:
+            for j in range(w - 1, -1, -1):
+                begin, end = max(j * sw - pw, 0), min(j * sw - pw + kw, W)
+                value = share[i * w + j]
+                for row in range(max(top, 0), min(top + kh, H)):
+                    to = np.uintp((i // h * H + row) * W + begin)
+                    for q in range(np.uintp(max(end - begin, 0))):
+                        dx[to + q] += value
+            continue
         for row in range(max(top, 0), min(top + kh, H)):
             for kx in range(kw):
                 first, last = _inside(kx - pw, sw, W, w)

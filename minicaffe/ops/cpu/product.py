@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from minicaffe.ops import accumulate
 from minicaffe.ops import product as definition
 from minicaffe.ops.cpu import blas
-from minicaffe.ops.cpu.blas import EACH_COLUMN, NEITHER, Finish, Order, Tiles
+from minicaffe.ops.cpu.blas import EACH_COLUMN, Order, Tiles
 from minicaffe.ops.cpu.kernel import DTYPES
 
 # Rows and columns of a tile. With few rows it reads its columns of b once only, and these are what is cut.
@@ -22,8 +24,12 @@ def matmul(a: Any, b: Any, out: Any, row: Any = None, rectify: bool = False) -> 
     if order is None or (row is not None and (row.dtype != out.dtype or not row.flags.c_contiguous)):
         definition.matmul(a, b, out, row, rectify)
         return
-    finish = Finish(out.reshape(-1)[:0] if row is None else row, NEITHER if row is None else EACH_COLUMN, rectify)
-    blas.multiply(_tiles(order, *a.shape, b.shape[1], False), a, b, out, finish)
+    tiles = _tiles(order, *a.shape, b.shape[1], False)
+    if row is None and not rectify:
+        blas.multiply(tiles, a, b, out)
+        return
+    ones, floor = np.ones(out.shape[1], out.dtype), out.dtype.type(0 if rectify else -np.inf)
+    blas.multiply(tiles, a, b, out, EACH_COLUMN, (ones, 0 * ones if row is None else row, floor))
 
 
 def add_matmul(a: Any, b: Any, out: Any) -> None:

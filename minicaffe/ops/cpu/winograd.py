@@ -17,7 +17,7 @@ from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import threads
 from minicaffe.ops.cpu import winograd_kernels as kernels
 from minicaffe.ops.cpu.gemm import ROWS, multiply, padded, panels
-from minicaffe.ops.cpu.images import Part, parts, room
+from minicaffe.ops.cpu.images import Finish, Part, parts, room
 from minicaffe.ops.cpu.threads import ALONE, run, share
 from minicaffe.ops.cpu.vector import LANES
 
@@ -51,23 +51,22 @@ class Weights(NamedTuple):
         return (self.W.shape[1] * 9, 9) if self.turned else (9, self.W.shape[1] * 9)
 
 
-def conv(x: Any, W: Any, b: Any, g: Geometry, out: Any, relu: bool = False) -> None:
-    """Write the convolution of x with W [K, C/group, 3, 3], plus b unless it is None, to `out`; rectified if `relu`.
+def conv(x: Any, W: Any, finish: Finish, g: Geometry, out: Any) -> None:
+    """Write the convolution of x with W [K, C/group, 3, 3], finished, to `out`.
 
     All are C-contiguous float32; stride and dilation are 1, the padding at most 2.
     """
-    biases = [np.empty(0, x.dtype)] * g.group if b is None else np.split(b, g.group)
-    for source, weights, bias, target in zip(
-        parts(x, g.group), np.split(W, g.group), biases, parts(out, g.group), strict=True
+    for source, weights, last, target in zip(
+        parts(x, g.group), np.split(W, g.group), finish.parts(g.group), parts(out, g.group), strict=True
     ):
-        _convolve(source, Weights(weights, turned=False), bias, 0.0 if relu else -np.inf, g.pad, target)
+        _convolve(source, Weights(weights, turned=False), last, g.pad, target)
 
 
 def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:
     """Write the gradient of `conv` with respect to x to `out`: the convolution of dy with the weights turned around."""
-    none, back = np.empty(0, dy.dtype), [2 - p for p in g.pad]
+    none, back = Finish.of(out.shape[1] // g.group, None, None, False), [2 - p for p in g.pad]
     for errors, weights, target in zip(parts(dy, g.group), np.split(W, g.group), parts(out, g.group), strict=True):
-        _convolve(errors, Weights(weights, turned=True), none, -np.inf, back, target)
+        _convolve(errors, Weights(weights, turned=True), none, back, target)
 
 
 def conv_backward_weights(x: Any, dy: Any, dW: Any, g: Geometry) -> None:
@@ -107,7 +106,7 @@ def _rounded(size: int, step: int = LANES) -> int:
     return -(-size // step) * step
 
 
-def _convolve(source: Part, weights: Weights, b: Any, floor: float, pad: Pair, target: Part) -> None:
+def _convolve(source: Part, weights: Weights, finish: Finish, pad: Pair, target: Part) -> None:
     C, K = source.channels, target.channels
     U_plane = C * padded(K) + SKEW
     U, W = room("planes", 36 * U_plane), weights.W.reshape(-1)
@@ -116,10 +115,10 @@ def _convolve(source: Part, weights: Weights, b: Any, floor: float, pad: Pair, t
         W, weights.steps, K, weights.turned, _stage(), U, C, U_plane,
     )  # fmt: skip
     convolve = _convolve_blocks if _count(target) >= MANY else _convolve_steps
-    convolve(source, U, U_plane, b, np.float32(floor), pad, target)
+    convolve(source, U, U_plane, finish, pad, target)
 
 
-def _convolve_blocks(source: Part, U: Any, U_plane: int, b: Any, floor: Any, pad: Pair, target: Part) -> None:
+def _convolve_blocks(source: Part, U: Any, U_plane: int, finish: Finish, pad: Pair, target: Part) -> None:
     C, K = source.channels, target.channels
     pieces = math.ceil(_count(target) / TILES)
     edges = [min(_rounded(_count(target) * piece // pieces, ROWS), _count(target)) for piece in range(pieces + 1)]
@@ -140,14 +139,14 @@ def _convolve_blocks(source: Part, U: Any, U_plane: int, b: Any, floor: Any, pad
                 U, first * LANES * C, (U_plane, C), M, 0, (M_plane, width), False,
             )  # fmt: skip
             kernels.transform_outputs(
-                first, min(last, _vectors(K)), ALONE, (lo, hi), first, M, width, M_plane, _stage(), b, floor,
+                first, min(last, _vectors(K)), ALONE, (lo, hi), first, M, width, M_plane, _stage(), finish[:3],
                 target.flat, _image(target), _tiles(target),
             )  # fmt: skip
 
     share(pieces, work)
 
 
-def _convolve_steps(source: Part, U: Any, U_plane: int, b: Any, floor: Any, pad: Pair, target: Part) -> None:
+def _convolve_steps(source: Part, U: Any, U_plane: int, finish: Finish, pad: Pair, target: Part) -> None:
     C, K, tiles = source.channels, target.channels, _count(target)
     V_step, M_step = _rounded(C) + SKEW, padded(K) + SKEW
     V_plane, M_plane = tiles * V_step + SKEW, tiles * M_step + SKEW
@@ -163,7 +162,7 @@ def _convolve_steps(source: Part, U: Any, U_plane: int, b: Any, floor: Any, pad:
     )  # fmt: skip
     run(
         kernels.transform_outputs, _vectors(K), LEAST // tiles,
-        (0, tiles), 0, M, M_step, M_plane, _stage(), b, floor, target.flat, _image(target), _tiles(target),
+        (0, tiles), 0, M, M_step, M_plane, _stage(), finish[:3], target.flat, _image(target), _tiles(target),
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ STAGE = (6 * (4 * SEGMENT + 2) + LANES) * LANES
 
 _input = along(input_side, 6)
 _output = along(output_side, 6)
-_finished = along(finished_output, 8)
+_finished = along(finished_output, 9)
 _error = along(error_side, 4)
 _weight = along(weight_side, 3)
 _gradient = along(gradient_side, 6)
@@ -172,26 +172,28 @@ def transform_errors(
 
 @kernel
 def transform_outputs(
-    lo: int, hi: int, team: Any, block: Any, origin: int, M: Any, step: int, plane: int, stage: Any, b: Any,
-    floor: Any, y: Any, image: Any, tiles: Any,
+    lo: int, hi: int, team: Any, block: Any, origin: int, M: Any, step: int, plane: int, stage: Any, finish: Any,
+    y: Any, image: Any, tiles: Any,
 ) -> None:  # fmt: skip
-    """Transform the products of the vectors lo..hi of channels in a block of tiles; add b (maybe empty), raise them to
-    `floor`, write them to y.
+    """Transform the products of the vectors lo..hi of channels in a block of tiles; times gain, plus bias, but no less
+    than the floor, they become y.
 
     M [plane][tile][channel]: rows `step` apart, which begin with the vector `origin`.
     """
     if divide(lo, hi, team):
         return
-    first, end = block
+    (first, end), (gain, bias, floor) = block, finish
     K, h, w, start, stride = image
     stage = stage[team[1] * 2 * STAGE :]
     stage, between = stage[:STAGE], stage[STAGE:]
-    corner = between[32 * LANES :]
+    corner = between[36 * LANES :]
     for channel in range(lo * LANES, min(hi * LANES, K), LANES):
         for r in range(4):
             for c in range(LANES):
-                between[(8 * r + 6) * LANES + c] = b[channel + c] if channel + c < len(b) else 0
-                between[(8 * r + 7) * LANES + c] = floor
+                k = min(channel + c, K - 1)
+                between[(9 * r + 6) * LANES + c] = gain[k]
+                between[(9 * r + 7) * LANES + c] = bias[k]
+                between[(9 * r + 8) * LANES + c] = floor
         tile = first
         while tile < end:
             n, i, j, count = _place(tile, end, tiles)
@@ -199,9 +201,9 @@ def transform_outputs(
             for t in range(count):
                 source = channel - origin * LANES + (tile - first + t) * step
                 for c in range(6):
-                    _output(M, source + c * plane, 6 * plane, between, c * LANES, 8 * LANES)
+                    _output(M, source + c * plane, 6 * plane, between, c * LANES, 9 * LANES)
                 for r in range(4):
-                    _finished(between, 8 * r * LANES, LANES, stage, (r * columns + 4 * t) * LANES, LANES)
+                    _finished(between, 9 * r * LANES, LANES, stage, (r * columns + 4 * t) * LANES, LANES)
             to = start + n * stride + channel * h * w
             _scatter(stage, columns, y, to, (h, w), 4 * i, 4 * j, min(LANES, K - channel), corner)
             tile += count

@@ -38,8 +38,8 @@ def output_side(m0: Any, m1: Any, m2: Any, m3: Any, m4: Any, m5: Any) -> tuple[A
 
 
 def finished_output(*values: Any) -> tuple[Any, ...]:
-    """`output_side` of six products, plus the seventh value, but at least the eighth."""
-    return tuple((y + values[6]).at_least(values[7]) for y in output_side(*values[:6]))
+    """`output_side` of six products, times the seventh value, plus the eighth, but at least the ninth."""
+    return tuple((y * values[6] + values[7]).at_least(values[8]) for y in output_side(*values[:6]))
 
 
 def error_side(y0: Any, y1: Any, y2: Any, y3: Any) -> tuple[Any, ...]:

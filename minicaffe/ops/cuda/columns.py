@@ -13,11 +13,20 @@ Ints = Sequence[int]
 
 
 def conv(
-    x: Any, W: Any, b: Any, stride: Ints, pad: Ints, dilation: Ints, group: int, out: Any, relu: bool = False
+    x: Any,
+    W: Any,
+    b: Any,
+    stride: Ints,
+    pad: Ints,
+    dilation: Ints,
+    group: int,
+    out: Any,
+    relu: bool = False,
+    gain: Any = None,
 ) -> None:
     """As `minicaffe.ops.convolution.conv`; `relu` takes the larger of the result and 0."""
     definition.conv(x, W, None, stride, pad, dilation, group, out, columns=im2col)
-    finish(out, b, relu)
+    finish(out, b, relu, gain)
 
 
 def conv_backward_data(dy: Any, W: Any, stride: Ints, pad: Ints, dilation: Ints, group: int, out: Any) -> None:

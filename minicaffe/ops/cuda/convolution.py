@@ -12,13 +12,22 @@ Ints = Sequence[int]
 
 
 def conv(
-    x: Any, W: Any, b: Any, stride: Ints, pad: Ints, dilation: Ints, group: int, out: Any, relu: bool = False
+    x: Any,
+    W: Any,
+    b: Any,
+    stride: Ints,
+    pad: Ints,
+    dilation: Ints,
+    group: int,
+    out: Any,
+    relu: bool = False,
+    gain: Any = None,
 ) -> None:
     """As `minicaffe.ops.convolution.conv`; `relu` takes the larger of the result and 0."""
     if cudnn.forward(x, W, tuple(stride), tuple(pad), tuple(dilation), group, out):
-        finish(out, b, relu)
+        finish(out, b, relu, gain)
     else:
-        columns.conv(x, W, b, stride, pad, dilation, group, out, relu)
+        columns.conv(x, W, b, stride, pad, dilation, group, out, relu, gain)
 
 
 def conv_backward_data(dy: Any, W: Any, stride: Ints, pad: Ints, dilation: Ints, group: int, out: Any) -> None:

@@ -29,8 +29,11 @@ def l2_norm(x: Any) -> float:
     return float(cublas.nrm2(x.reshape(-1)))
 
 
-def finish(y: Any, b: Any, rectify: bool) -> None:
-    """Add b [O], unless it is None, to y [N, O, ...]; then take the larger of that and 0 if `rectify`."""
+def finish(y: Any, b: Any, rectify: bool, gain: Any = None) -> None:
+    """Multiply y [N, O, ...] by `gain` [O] and add b [O], unless they are None; then take the larger of that and 0 if
+    `rectify`."""
+    if gain is not None:
+        y *= gain.reshape(-1, *(1,) * (y.ndim - 2))
     if b is not None and suits(y, b):
         positions = y.size // max(y.shape[0] * y.shape[1], 1)
         launch("bias", "add_bias", y.size, y, b, y.size, y.shape[1], positions, int(rectify))
