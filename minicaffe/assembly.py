@@ -127,12 +127,22 @@ def plan(steps: Sequence[Step], force_backward: bool) -> BackwardPlan:
     return decided
 
 
-def fuse(steps: Sequence[Step]) -> list[Fusion]:
-    """Find the layers that can run as one."""
+def fuse(steps: Sequence[Step], backward: bool = False) -> list[Fusion]:
+    """Find the layers that can run as one, forward or backward.
+
+    Backward the first must work in place too: else the diff of its top, which it does not write, is there to be read.
+    """
 
     def absorbs(first: int, last: int, following: int) -> bool:
         group = steps[first : following + 1]
-        return not any(step.losses for step in group) and group[0].layer.absorbs([step.layer for step in group[1:]])
+        if any(step.losses for step in group):
+            return False
+        layer, followers = group[0].layer, [step.layer for step in group[1:]]
+        if backward:
+            needed = all(step.runs_backward and all(step.propagate_down) for step in group)
+            in_place = group[0].bottom == group[0].top
+            return needed and in_place and layer.absorbs_backward(followers)
+        return layer.absorbs(followers)
 
     names = [[[blob.name for blob in blobs] for blobs in (step.bottom, step.top)] for step in steps]
     return find_fusions([bottoms for bottoms, _ in names], [tops for _, tops in names], absorbs)

@@ -111,6 +111,14 @@ class Layer:
         """Compute what this layer and then `followers` do to the top, in one pass; only called if it `absorbs` them."""
         raise NotImplementedError(f"{type(self).__name__} absorbs no other layer")
 
+    def absorbs_backward(self, followers: Sequence[Layer]) -> bool:
+        """Whether `backward_with` can do the work of these layers, each in place on the only top, in reverse."""
+        return False
+
+    def backward_with(self, followers: Sequence[Any], top: Sequence[Blob], bottom: Sequence[Blob]) -> None:
+        """Compute the bottom's diff from that of the top, through `followers`, and add to those of all parameters."""
+        raise NotImplementedError(f"{type(self).__name__} absorbs no other layer")
+
     # -- what a layer may call ----------------------------------------------------------------------------------------
 
     def add_param(self, shape: Sequence[int], filler: Any = None) -> Blob:

@@ -101,6 +101,7 @@ class Net(Walk):
         slots, owned = parameters.share_parameters(self.steps)
         self.plan = assembly.plan(self.steps, definition.force_backward)
         self.fusions = {fusion.first: fusion.last for fusion in assembly.fuse(self.steps)}
+        self.backward_fusions = {fusion.last: fusion.first for fusion in assembly.fuse(self.steps, backward=True)}
         self.learnable = parameters.learnable_params(self.steps, slots, owned)
         borrowed = self._borrow(share)
         own = [param for param in self.learnable if (param.layer, param.index) not in borrowed]

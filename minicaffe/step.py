@@ -60,6 +60,10 @@ class Step:
     def backward(self) -> None:
         self.call("backward", self.top, self.propagate_down, self.bottom)
 
+    def backward_with(self, followers: Sequence[Step]) -> None:
+        """As `backward`, of `followers` in reverse and then of this layer."""
+        self.call("backward_with", [step.layer for step in followers], self.top, self.bottom)
+
     def seed_losses(self) -> None:
         """Fill the diff of every loss top with its weight, once, and again only if a reshape gave it new memory."""
         for i, (blob, weight) in enumerate(self.losses):

@@ -19,12 +19,14 @@ Callback = Callable[[int], None]
 class Walk:
     """What a net does once it is built: its layers in their order, and whoever looks on.
 
-    `fusions` maps the first layer of a group that runs as one to the last (see `minicaffe.graph.fusion`).
+    `fusions` maps the first layer of a group that runs as one to the last (see `minicaffe.graph.fusion`), and
+    `backward_fusions` the last to the first of one that runs backward as one.
     """
 
     steps: Sequence[Step]
     learnable: Sequence[LearnableParam]
     fusions: dict[int, int]
+    backward_fusions: dict[int, int]
     debug_info: bool
     _lean: Lean | None
 
@@ -55,11 +57,14 @@ class Walk:
 
     def run_backward(self, first: int | None = None, last: int = 0) -> None:
         """Run the layers that need it backward, from `first` (default the last layer) down to `last`."""
-        for i in range(len(self.steps) - 1 if first is None else first, last - 1, -1):
+        i = len(self.steps) - 1 if first is None else first
+        while i >= last:
+            begin = self.group_begin(i, last)
             self._call("before_backward", i)
             if self.steps[i].runs_backward:
-                self._backward_one(i)
+                self._backward_group(begin, i)
             self._call("after_backward", i)
+            i = begin - 1
         if self.debug_info and first is None and last == 0:
             debug.log_totals(self)
 
@@ -77,15 +82,18 @@ class Walk:
         self._call("after_forward", i)
         return loss
 
-    def _backward_one(self, i: int) -> None:
-        event = range(2 * len(self.steps) - 1 - i, 2 * len(self.steps) - i)
+    def _backward_group(self, first: int, last: int) -> None:
+        events = range(2 * len(self.steps) - 1 - last, 2 * len(self.steps) - first)
         if self._lean:
-            self._lean.before(event)
-        self._attempt(i, self.steps[i].backward)
+            self._lean.before(events)
+        if first < last:
+            self._attempt(first, self.steps[first].backward_with, self.steps[first + 1 : last + 1])
+        else:
+            self._attempt(last, self.steps[last].backward)
         if self.debug_info:
-            debug.log_backward(self, i)
+            debug.log_backward(self, last)
         if self._lean:
-            self._lean.after(event)
+            self._lean.after(events)
 
     def group_end(self, i: int, last: int) -> int:
         """Return the last layer, not beyond `last`, that layer `i` does the work of; `i` where it runs alone.
@@ -95,6 +103,12 @@ class Walk:
         end = self.fusions.get(i, i)
         watched = self.debug_info or self._callbacks["before_forward"] or self._callbacks["after_forward"]
         return i if watched or end > last else end
+
+    def group_begin(self, i: int, last: int) -> int:
+        """As `group_end`, for a backward pass from layer `i` down to `last`."""
+        begin = self.backward_fusions.get(i, i)
+        watched = self.debug_info or self._callbacks["before_backward"] or self._callbacks["after_backward"]
+        return i if watched or begin < last else begin
 
     def _attempt(self, index: int, run: Callable[..., Any], *arguments: Any) -> Any:
         """Run a part of layer `index`."""

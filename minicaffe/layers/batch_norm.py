@@ -161,4 +161,19 @@ class BatchNorm(Layer):
         if self.use_global:
             self.ops.normalise(dy, None, None, self.factor, None, dx)
         else:
-            self.ops.batch_norm_backward(dy, self.kept_y, self.factor, dx)
+            self.ops.normalise_backward(dy, None, self.kept_y, self.factor, None, True, dx)
+
+    def absorbs_backward(self, followers: Sequence[Layer]) -> bool:
+        return type(self).absorbs(self, followers)
+
+    def backward_with(self, followers: Sequence[Layer], top: Sequence[Blob], bottom: Sequence[Blob]) -> None:
+        """Rectify, scale and normalise, backwards; where y was 0 is read from the top."""
+        dy, dx = top[0].diff_array.reshape(self.frame), bottom[0].diff_array.reshape(self.frame)
+        scale = next((layer for layer in followers if isinstance(layer, Scale)), None)
+        y = top[0].array.reshape(self.frame) if isinstance(followers[-1], ReLU) else None
+        gain, h = None if scale is None else scale.gain(top), None if self.use_global else self.kept_y
+        if h is None and scale is not None:
+            h = scale.kept_x
+        sums, dots = self.ops.normalise_backward(dy, y, h, self.factor, gain, not self.use_global, dx)
+        if scale is not None:
+            scale.add_gradients(sums, dots)

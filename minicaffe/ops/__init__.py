@@ -42,7 +42,7 @@ DEFINITIONS: dict[str, str] = {
     "normalise": "channels",
     "channel_moments": "channels",
     "channel_sums": "channels",
-    "batch_norm_backward": "channels",
+    "normalise_backward": "channels",
     "lrn_across": "lrn",
     "lrn_across_backward": "lrn",
     "softmax": "softmax",

@@ -35,6 +35,23 @@ def normalise(
         xp.maximum(y, 0, out=y)
 
 
+def normalise_backward(dy: Any, y: Any, h: Any, factor: Any, gain: Any, batch: bool, dx: Any) -> tuple[Any, Any]:
+    """The gradient of `normalise`, in reverse, given dy and its h and y; y unless None was rectified, h may be None.
+
+    With d = dy where y > 0, write d * gain * factor to `dx`, which may be dy; gain may be None. `batch`: mean and
+    factor were those of x itself, so with e = d * gain write (e - mean e - h * mean(e * h)) * factor. Return the sums
+    of d, and of d * h, over each channel.
+    """
+    xp = array_module(dy)
+    d = dy if y is None else dy * (y > 0)
+    sums, dots = channel_sums(d, h)
+    if batch:
+        values = dy.dtype.type(max(dy.shape[0] * dy.shape[2], 1))
+        d = d - h * (dots / values)[:, None] - (sums / values)[:, None]
+    xp.multiply(d, (factor if gain is None else factor * gain)[:, None], out=dx)
+    return sums, dots
+
+
 def channel_moments(x: Any) -> tuple[Any, Any]:
     """Return mean and biased variance of every channel; zeros where it has no numbers."""
     values = max(x.shape[0] * x.shape[2], 1)
@@ -47,14 +64,3 @@ def channel_sums(dy: Any, x: Any = None) -> tuple[Any, Any]:
     """Return the sums of dy and of dy * x (None without x) over each channel."""
     # Rows first: their numbers lie together.
     return dy.sum(axis=2).sum(axis=0), None if x is None else (dy * x).sum(axis=2).sum(axis=0)
-
-
-def batch_norm_backward(dy: Any, y: Any, factor: Any, dx: Any) -> None:
-    """Write (dy - mean dy - y * mean(dy * y)) * factor to `dx`, which may be dy; the means are those of a channel."""
-    xp = array_module(dy)
-    values = dy.dtype.type(max(dy.shape[0] * dy.shape[2], 1))
-    sums, dots = channel_sums(dy, y)
-    through = y * (dots / values)[:, None]
-    through += (sums / values)[:, None]
-    xp.subtract(dy, through, out=dx)
-    dx *= factor[:, None]

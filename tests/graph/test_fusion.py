@@ -67,6 +67,7 @@ CHAINS = {
     "conv norm scale": (CONV_BARE, CONV_NORM, SCALE),
     "conv norm": (CONV_BARE, CONV_NORM),
     "conv norm relu": (CONV, CONV_NORM, RELU),
+    "conv norm of the batch, scale, relu": (CONV, NORM.replace('bottom: "data"', 'bottom: "x"'), SCALE, RELU),
     "ip relu": (IP, RELU),
     "eltwise relu": (SUM, RELU),
     "norm relu": (NORM, RELU),
@@ -83,6 +84,8 @@ def test_a_fused_net_computes_what_its_layers_do(chain: str, phase: int) -> None
     fused, plain = (net_of(*CHAINS[chain], LOSS, phase=phase) for _ in range(2))
     assert fused.fusions
     plain.after_forward(lambda index: None)  # somebody who looks at every layer
+    plain.after_backward(lambda index: None)
+    assert bool(fused.backward_fusions) == chain.startswith("conv norm ")
     for one, other in zip(results(fused), results(plain), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 

@@ -53,16 +53,26 @@ def test_sums_and_moments(ops: package.Ops, shape: Any, dtype: Any, spread: bool
 
 
 @few
-@given(SHAPES, DTYPES, st.booleans())
-def test_batch_norm_backward(ops: package.Ops, shape: Any, dtype: Any, spread: bool) -> None:
-    y, dy, factor = drawn(shape, dtype, spread=spread), drawn(shape, dtype, 1, spread), drawn(shape[1:2], dtype, 2)
-    error, own = dy.astype(float), y.astype(float)
-    means = error.mean(axis=(0, 2))[:, None], (error * own).mean(axis=(0, 2))[:, None]
-    expected = (error - means[0] - own * means[1]) * factor[:, None]
+@given(SHAPES, DTYPES, st.tuples(*[st.booleans()] * 5))
+def test_normalise_backward(ops: package.Ops, shape: Any, dtype: Any, choice: tuple[bool, ...]) -> None:
+    spread, rectified, scaled, batch, keeps = choice
+    h, dy, y = (drawn(shape, dtype, seed, spread) for seed in range(3))
+    factor, gain = (drawn(shape[1:2], dtype, seed) for seed in (3, 4))
+    error, own = dy.astype(float) * ((y > 0) if rectified else 1), h.astype(float)
+    through = error * (gain[:, None] if scaled else 1)
+    if batch:
+        through = through - through.mean(axis=(0, 2))[:, None] - own * (through * own).mean(axis=(0, 2))[:, None]
     dx = np.empty_like(dy)
     for target in (dx, dy):
-        ops.batch_norm_backward(dy, y, factor, target)
-        np.testing.assert_allclose(target, expected, **PRECISION[dtype])
+        sums, dots = ops.normalise_backward(
+            dy, y if rectified else None, h if keeps or batch else None, factor, gain if scaled else None, batch, target
+        )
+        np.testing.assert_allclose(target, through * factor[:, None], **PRECISION[dtype])
+        np.testing.assert_allclose(sums, error.sum(axis=(0, 2)), **PRECISION[dtype])
+        if keeps or batch:
+            np.testing.assert_allclose(dots, (error * own).sum(axis=(0, 2)), **PRECISION[dtype])
+        else:
+            assert dots is None
 
 
 def test_long_rows_lose_no_digits() -> None:

@@ -82,8 +82,8 @@ def by_channel(ops: package.Ops, x: np.ndarray) -> list[np.ndarray]:
     mean, variance = ops.channel_moments(x)
     y, kept, dx = np.empty_like(x), np.empty_like(x), np.empty_like(x)
     ops.normalise(x, mean, variance, mean, variance, y, kept)
-    ops.batch_norm_backward(x, y, variance, dx)
-    return [mean, variance, y, kept, dx, *ops.channel_sums(x, y)]
+    sums = ops.normalise_backward(x, y, kept, variance, mean, True, dx)
+    return [mean, variance, y, kept, dx, *sums, *ops.channel_sums(x, y)]
 
 
 def by_number(ops: package.Ops, x: np.ndarray) -> list[np.ndarray]:

@@ -65,14 +65,20 @@ def channel_sums(dy: Any, x: Any = None) -> tuple[Any, Any]:
     return sums, dots
 
 
-def batch_norm_backward(dy: Any, y: Any, factor: Any, dx: Any) -> None:
-    """As `minicaffe.ops.channels.batch_norm_backward`."""
-    if not suits(dy, y, factor, dx):
-        definition.batch_norm_backward(dy, y, factor, dx)
-        return
-    values = max(dy.shape[0] * dy.shape[2], 1)
-    sums, dots = np.empty((2, dy.shape[1]), dy.dtype)
-    run(_batch_norm_backward, dy.shape[1], _least(dy), dy, y, sums, dots, factor, dy.dtype.type(1 / values), dx)
+def normalise_backward(dy: Any, y: Any, h: Any, factor: Any, gain: Any, batch: bool, dx: Any) -> tuple[Any, Any]:
+    """As `minicaffe.ops.channels.normalise_backward`."""
+    arrays = [x for x in (y, h, factor, gain) if x is not None]
+    if not suits(dy, dx, *arrays):
+        return definition.normalise_backward(dy, y, h, factor, gain, batch, dx)
+    D, values = dy.shape[1], max(dy.shape[0] * dy.shape[2], 1)
+    sums, dots = np.empty((2, D), dy.dtype)
+    scale = factor if gain is None else factor * gain
+    run(
+        _normalise_backward, D, _least(dy),
+        dy, dy if y is None else y, dy if h is None else h, scale, dy.dtype.type(1 / values), y is not None,
+        h is not None, batch, dx, sums, dots,
+    )  # fmt: skip
+    return sums, None if h is None else dots
 
 
 def _least(x: Any) -> int:
@@ -209,16 +215,37 @@ def _sums_and_dots(lo: int, hi: int, team: Any, dy: Any, x: Any, sums: Any, dots
         sums[d], dots[d] = total, product
 
 
-@kernel
-def _batch_norm_backward(
-    lo: int, hi: int, team: Any, dy: Any, y: Any, sums: Any, dots: Any, factor: Any, share: Any, dx: Any
-) -> None:
+@reduction
+def _normalise_backward(
+    lo: int, hi: int, team: Any, dy: Any, y: Any, h: Any, scale: Any, share: Any, rectified: bool, keeps: bool,
+    batch: bool, dx: Any, sums: Any, dots: Any,
+) -> None:  # fmt: skip
+    """One pass, but two with `batch`: the sums come first."""
     if divide(lo, hi, team):
         return
-    _sums_and_dots(lo, hi, team, dy, y, sums, dots)
-    for o in range(dy.shape[0]):
-        for d in range(lo, hi):
-            s, p, f = sums[d] * share, dots[d] * share, factor[d]
-            error, own, to = dy[o, d], y[o, d], dx[o, d]
-            for i in range(np.uintp(dy.shape[2])):
-                to[i] = (error[i] - (own[i] * p + s)) * f
+    outer, _, inner = dy.shape
+    zero, one = dy.dtype.type(0), dy.dtype.type(1)
+    for d in range(lo, hi):
+        total, product, factor = 0.0, 0.0, scale[d]
+        for o in range(outer):
+            for start in range(0, inner, BLOCK):
+                error, own = dy[o, d, start : start + BLOCK], y[o, d, start : start + BLOCK]
+                other = h[o, d, start : start + BLOCK]
+                to, s, p = dx[o, d, start : start + BLOCK], zero, zero
+                for i in range(np.uintp(len(error))):
+                    e = error[i] * (one if not rectified or own[i] > zero else zero)
+                    s += e
+                    if keeps:
+                        p += e * other[i]
+                    if not batch:
+                        to[i] = e * factor
+                total += s
+                product += p
+        sums[d], dots[d] = total, product
+        if batch:
+            s, p = sums[d] * share, dots[d] * share
+            for o in range(outer):
+                error, own, other, to = dy[o, d], y[o, d], h[o, d], dx[o, d]
+                for i in range(np.uintp(inner)):
+                    e = error[i] * (one if not rectified or own[i] > zero else zero)
+                    to[i] = (e - (other[i] * p + s)) * factor
