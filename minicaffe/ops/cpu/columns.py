@@ -29,6 +29,8 @@ STEP = 3 * LANES
 NUMBERS = 1 << 17
 # So many outputs are computed at a time.
 OUTPUTS = 32 * ROWS
+# With so few positions, and not more than outputs, columns are transposed and not the gradient.
+FEW = 256
 # Going backwards, a thread handles so many rows of columns at a time.
 BACK_ROWS = 512
 # Numbers that are worth a thread: of frames, of transposed weights, of columns.
@@ -137,9 +139,31 @@ def _whole_strips(chunk: int, taps: int) -> int:
     return _rounded(chunk, LANES // math.gcd(LANES, taps))
 
 
+def _correlate_few(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
+    K, depth, N = errors.channels, source.channels * math.prod(g.kernel), len(errors.x)
+    total, columns = N * errors.size, _columns(source, errors, g)
+    chunk = min(_rounded(min(BACK_ROWS, math.ceil(depth / PIECES)), LANES), _rounded(depth, LANES))
+    dy, dy_at = errors.flat, errors.start
+    if N > 1:
+        dy, dy_at = room("errors", K * total), 0
+        images = errors.x.reshape(N, -1, errors.size)[:, errors.first : errors.first + K]
+        dy.reshape(K, N, errors.size)[...] = images.swapaxes(0, 1)
+    col_size, E_size, M_size = chunk * total + LANES, total * padded(chunk), K * padded(chunk)
+    col, E, M = (
+        room(name, threads.count() * size) for name, size in (("columns", col_size), ("E", E_size), ("M", M_size))
+    )
+    run(
+        kernels.correlate_few, math.ceil(depth / chunk), 1,
+        (chunk, depth, total, K, col_size, E_size, M_size), columns, dy, dy_at, col, E, M, dW,
+    )  # fmt: skip
+
+
 def _correlate(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
     K, depth = errors.channels, source.channels * math.prod(g.kernel)
     total = len(errors.x) * errors.size
+    if total <= min(FEW, K):
+        _correlate_few(source, errors, dW, g)
+        return
     block = _block(max(K, min(depth, BACK_ROWS)), total)
     chunk = min(_rounded(math.ceil(depth / PIECES), ROWS), BACK_ROWS) if total < PIECES * block else BACK_ROWS
     chunks = math.ceil(depth / chunk)

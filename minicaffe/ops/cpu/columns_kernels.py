@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from minicaffe.ops import im2col
-from minicaffe.ops.cpu.gemm import multiply, padded, panel
+from minicaffe.ops.cpu.gemm import multiply, padded_to, panel_of
 from minicaffe.ops.cpu.kernel import called, inline, kernel
 from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.vector import LANES, along, transpose
 
 _inside = inline(im2col.inside)
-_padded, _panel = called(padded), called(panel)
 _copy = along(lambda vector: (vector,), 1)
 _copy_three = along(lambda *vectors: vectors, 3)
 
@@ -105,10 +104,10 @@ def _write(rows: Any, positions: Any, source: Any, col: Any, room: Any, step: An
     dh, dw = passing[12:]
     H, W = _frame_size(passing)
     plane, (lo, hi) = sh * sw * H * W, positions
-    vectors, v = _padded(hi - lo) // LANES, 0
+    vectors, v = padded_to(hi - lo) // LANES, 0
     runs = np.empty(((hi - lo) // w + 2, 3), np.intp)
     while v * LANES < hi - lo:
-        width = _panel(vectors, v)[1] if room else vectors
+        width = panel_of(vectors, v)[1] if room else vectors
         position, end, count = lo + v * LANES, min(lo + (v + width) * LANES, hi), 0
         across, to = (width * LANES, v * LANES * room) if room else (step, 0)
         while position < end:
@@ -189,12 +188,12 @@ def _finish(outputs: Any, positions: Any, M: Any, step: int, finish: Any, y: Any
 def _turn(positions: Any, x: Any, rows: int, image: Any, out: Any, room: int) -> None:
     """Transpose `rows` channels of these positions to panels of channels, with room for so many positions."""
     start, stride, size = image
-    vectors, position = _padded(rows) // LANES, positions[0]
+    vectors, position = padded_to(rows) // LANES, positions[0]
     while position < positions[1]:
         n, i = position // size, position % size
         run = min(size - i, positions[1] - position)
         for r in range(0, rows, LANES):
-            first, width = _panel(vectors, r // LANES)
+            first, width = panel_of(vectors, r // LANES)
             across = width * LANES
             target = first * LANES * room + r - first * LANES + (position - positions[0]) * across
             source = start + n * stride + r * size + i
@@ -225,9 +224,9 @@ def strips(lo: int, hi: int, team: Any, W: Any, rows: int, columns: int, S: Any)
 @called
 def _panels(lo: Any, hi: Any, x: Any, at: Any, size: Any, rows: Any, col: Any) -> None:
     """Copy the numbers lo..hi of `rows` rows to panels; the first begins at `at`, and they are `size` apart."""
-    vectors, v = _padded(hi - lo) // LANES, 0
+    vectors, v = padded_to(hi - lo) // LANES, 0
     while v * LANES < hi - lo:
-        width = _panel(vectors, v)[1]
+        width = panel_of(vectors, v)[1]
         run = min(width * LANES, hi - lo - v * LANES)
         for row in range(rows):
             to = (v * rows + row * width) * LANES
@@ -240,7 +239,7 @@ def add_gradient(lo: int, hi: int, team: Any, D: Any, parts: int, part: int, dW:
     """Add up the `parts` of D [row][K], and add the outputs of the vectors lo..hi to dW [K, depth]."""
     if divide(lo, hi, team):
         return
-    step = _padded(K)
+    step = padded_to(K)
     square, corner = np.zeros(LANES * LANES, D.dtype), np.empty(LANES * LANES, D.dtype)
     for k in range(lo * LANES, hi * LANES, LANES):
         for row in range(0, depth, LANES):
@@ -298,7 +297,7 @@ def convolve(
     chunks = -(-outputs // chunk)
     for piece in range(lo, hi):
         positions = piece // chunks * block, min(piece // chunks * block + block, total)
-        length = _padded(positions[1] - positions[0])
+        length = padded_to(positions[1] - positions[0])
         if col_size:
             _write((zero, depth, zero), positions, source, col, depth, zero)
         first = piece % chunks * chunk
@@ -334,7 +333,7 @@ def convolve_back(
         _clear(x, start + n * stride + c * size, (end - c) * size)
         for position in range(0, errors[2], block):
             stop = min(position + block, errors[2])
-            length = _padded(stop - position)
+            length = padded_to(stop - position)
             _panels(position, stop, dy, errors[0] + n * errors[1], errors[2], K, col)
             left_at = first // LANES * strip + first % LANES * a_row
             sizes = count, length // LANES, K
@@ -356,7 +355,7 @@ def correlate(
         return
     pieces, chunk, depth, total, block, K, col_size, E_size = cut
     col, E, zero = col[team[1] * col_size :], E[team[1] * E_size :], np.intp(0)
-    step, chunks = _padded(K), -(-depth // chunk)
+    step, chunks = padded_to(K), -(-depth // chunk)
     for item in range(lo, hi):
         piece, row = item // chunks, item % chunks * chunk
         rows, end = min(chunk, depth - row), total * (piece + 1) // pieces
@@ -367,3 +366,31 @@ def correlate(
             _turn((position, stop), dy, K, errors, E, block)
             sizes, steps = (rows, step // LANES, stop - position), (LANES * block, block, np.intp(1))
             _product(sizes, col, zero, steps, E, block, D, (piece * depth + row) * step, step, position > begin)
+
+
+@kernel
+def correlate_few(
+    lo: int, hi: int, team: Any, cut: Any, source: Any, dy: Any, dy_at: int, col: Any, E: Any, M: Any, dW: Any
+) -> None:
+    """Add the products of errors and columns to dW for some rows of columns at a time, where positions are few.
+
+    `cut`: rows at a time, and all; positions; outputs; numbers of a thread in col, E and M. From dy_at on, dy holds
+    [output][position].
+    """
+    if divide(lo, hi, team):
+        return
+    chunk, depth, total, K, col_size, E_size, M_size = cut
+    zero, thread = np.intp(0), team[1]
+    col, E, M = col[thread * col_size :], E[thread * E_size :], M[thread * M_size :]
+    for piece in range(lo, hi):
+        row = piece * chunk
+        rows = min(chunk, depth - row)
+        length = padded_to(rows)
+        _write((row, row + rows, row), (zero, total), source, col, zero, total)
+        _turn((zero, total), col, rows, (zero, zero, total), E, total)
+        sizes, steps = (K, length // LANES, total), (LANES * total, total, np.intp(1))
+        _product(sizes, dy, dy_at, steps, E, total, M, zero, length, row < zero)
+        for k in range(K):
+            source_at, to = np.uintp(k * length), np.uintp(k * depth + row)
+            for q in range(np.uintp(rows)):
+                dW[to + q] += M[source_at + q]

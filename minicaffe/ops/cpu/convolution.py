@@ -21,8 +21,8 @@ Ints = Sequence[int]
 
 # Winograd's transforms cost as much as they save when each serves fewer channels than this.
 CHANNELS = 16
-# With fewer tiles of 4 x 4 outputs, Winograd's weights are more work than its products.
-TILES = 8
+# With fewer tiles of 4 x 4 outputs, Winograd's weights are more work than its products; their gradients even sooner.
+LEAST_TILES, TILES = 4, 8
 FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS = PASSES
 # algorithm -> the module that has it, in all three passes
 MODULES = {"winograd": winograd, "product": pointwise, "columns": columns, "direct": by_channel}
@@ -50,9 +50,9 @@ def conv_algorithm(
     if not small or min(outputs, channels) < CHANNELS:
         return dict.fromkeys(PASSES, multiplied)
     tiles = x_shape[0] * math.prod(-(-(size + 2 * p - 2) // 4) for size, p in zip(x_shape[2:], pad, strict=True))
-    if tiles < TILES:
+    if tiles < LEAST_TILES:
         return dict.fromkeys(PASSES, multiplied)
-    return dict.fromkeys(PASSES, "winograd")
+    return dict.fromkeys(PASSES, "winograd") | ({BACKWARD_WEIGHTS: multiplied} if tiles < TILES else {})
 
 
 def _choose(which: str, x: Any, W: Any, y: Any, g: Geometry) -> Any:

@@ -75,6 +75,7 @@ def _multiply_tile(rows: int, vectors: int) -> Any:
 
 
 _many_by_three, _many_by_two = _multiply_tile(ROWS, 3), _multiply_tile(ROWS, 2)
+_half_by_three, _half_by_two = _multiply_tile(ROWS // 2, 3), _multiply_tile(ROWS // 2, 2)
 _one_by_three, _one_by_two = _multiply_tile(1, 3), _multiply_tile(1, 2)
 
 
@@ -104,7 +105,8 @@ def panels(vectors: int, most: int) -> list[tuple[int, int]]:
     return list(zip(edges, [*edges[1:], vectors], strict=True))
 
 
-_panel = called(panel)
+padded_to, panel_of = called(padded), called(panel)
+"""`padded` and `panel`, for kernels."""
 
 
 @kernel
@@ -128,7 +130,7 @@ def multiply(
             more, length = add or start > 0, min(DEPTH, depth - start)
             v = 0
             while v < vectors:
-                width = _panel(vectors, v)[1]
+                width = panel_of(vectors, v)[1]
                 right = b_at + matrix * b_matrix + (v * room + start * width) * LANES
                 r = 0
                 while r < rows:
@@ -140,6 +142,12 @@ def multiply(
                         else:
                             _many_by_two(a, left, a_row, a_step, b, right, c, to, c_row, length, more)
                         r += ROWS
+                    elif rows - r >= ROWS // 2:
+                        if width == 3:
+                            _half_by_three(a, left, a_row, a_step, b, right, c, to, c_row, length, more)
+                        else:
+                            _half_by_two(a, left, a_row, a_step, b, right, c, to, c_row, length, more)
+                        r += ROWS // 2
                     else:
                         if width == 3:
                             _one_by_three(a, left, a_row, a_step, b, right, c, to, c_row, length, more)

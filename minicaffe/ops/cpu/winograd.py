@@ -29,6 +29,9 @@ TILES, LARGE = 64, 96
 LEAST = 32
 # With so many tiles, a thread takes a block of them through all steps; with fewer, threads share each step.
 MANY = 4 * TILES
+# With so few tiles, and so many vectors of outputs, a thread takes some outputs through all steps: transformed weights
+# are more than the rest of the work, and so many numbers of them stay in a second-level cache.
+FEW, FEW_VECTORS, TRANSFORMED = 64, 8, 1 << 17
 # Products of so many vectors of outputs are made at a time.
 VECTORS = 12
 # With many tiles, the gradients of so many outputs are summed at a time; the inputs are transformed anew for each.
@@ -107,6 +110,9 @@ def _rounded(size: int, step: int = LANES) -> int:
 
 
 def _convolve(source: Part, weights: Weights, finish: Finish, pad: Pair, target: Part) -> None:
+    if _count(target) <= FEW and _vectors(target.channels) >= FEW_VECTORS:
+        _convolve_few(source, weights, finish, pad, target)
+        return
     C, K = source.channels, target.channels
     U_plane = C * padded(K) + SKEW
     U, W = room("planes", 36 * U_plane), weights.W.reshape(-1)
@@ -116,6 +122,27 @@ def _convolve(source: Part, weights: Weights, finish: Finish, pad: Pair, target:
     )  # fmt: skip
     convolve = _convolve_blocks if _count(target) >= MANY else _convolve_steps
     convolve(source, U, U_plane, finish, pad, target)
+
+
+def _convolve_few(source: Part, weights: Weights, finish: Finish, pad: Pair, target: Part) -> None:
+    C, K, tiles = source.channels, target.channels, _count(target)
+    V_step = _rounded(C) + SKEW
+    V_plane = tiles * V_step + SKEW
+    V = room("inputs", 36 * V_plane)
+    run(
+        kernels.transform_inputs, _vectors(C), LEAST // tiles,
+        (0, tiles), source.flat, _image(source, *pad), _tiles(target), _stage(), V, 0, V_step, V_plane,
+    )  # fmt: skip
+    vectors = 3 if _vectors(K) >= 8 * 3 else 2
+    turns = math.ceil(36 * C * vectors * LANES / TRANSFORMED)
+    most = math.ceil(C / turns)
+    width = vectors * LANES
+    U, M = (room(name, threads.count() * 36 * (size * width + LANES)) for name, size in (("U", most), ("M", tiles)))
+    run(
+        kernels.convolve_few, math.ceil(_vectors(K) / vectors), 1,
+        (C, K, tiles, vectors, most, V_plane, V_step), V, weights.W.reshape(-1), weights.steps, weights.turned,
+        U, M, _stage(), finish[:3], target.flat, _image(target), _tiles(target),
+    )  # fmt: skip
 
 
 def _convolve_blocks(source: Part, U: Any, U_plane: int, finish: Finish, pad: Pair, target: Part) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minicaffe.ops.cpu.gemm import padded, panel
+from minicaffe.ops.cpu.gemm import multiply, padded_to, panel_of
 from minicaffe.ops.cpu.kernel import called, kernel
 from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.vector import LANES, along, transpose
@@ -36,7 +36,6 @@ _finished = along(finished_output, 9)
 _error = along(error_side, 4)
 _weight = along(weight_side, 3)
 _gradient = along(gradient_side, 6)
-_padded, _panel = called(padded), called(panel)
 
 
 # -- between images and stages ----------------------------------------------------------------------------------------
@@ -128,7 +127,7 @@ def transform_inputs(
     for channel in range(lo * LANES, min(hi * LANES, C), LANES):
         to, across = channel, step
         if room:
-            first, width = _panel(_padded(C) // LANES, channel // LANES)
+            first, width = panel_of(padded_to(C) // LANES, channel // LANES)
             to, across = first * LANES * (room - 1) + channel, width * LANES
         tile = first_tile
         while tile < end:
@@ -236,7 +235,7 @@ def transform_weights(
     half, (depth_step, lane_step) = max(LANES, 9) * LANES, steps
     for item in range(lo, hi):
         v, i = item // depth, item % depth
-        first, width = _panel(_padded(outputs) // LANES, v)
+        first, width = panel_of(padded_to(outputs) // LANES, v)
         at, to = i * depth_step + v * LANES * lane_step, (first * depth + i * width + v - first) * LANES
         lanes = max(min(outputs - v * LANES, LANES), 0)
         for tap in range(0, 9, LANES):
@@ -266,7 +265,7 @@ def transform_gradient(
     half = 18 * LANES
     for k in range(lo, hi):
         for channel in range(0, C, LANES):
-            at = k * _padded(C) + channel
+            at = k * padded_to(C) + channel
             for s in range(1, parts):
                 for p in range(36):
                     for c in range(at + p * plane, at + p * plane + LANES):
@@ -279,3 +278,40 @@ def transform_gradient(
             for c in range(min(LANES, C - channel)):
                 for tap in range(9):
                     dW[np.uintp(to + 9 * c + tap)] += stage[np.uintp(half + tap * LANES + c)]
+
+
+# -- all steps at once ------------------------------------------------------------------------------------------------
+
+
+@kernel
+def convolve_few(
+    lo: int, hi: int, team: Any, cut: Any, V: Any, W: Any, steps: Any, turned: bool, U: Any, M: Any, stage: Any,
+    finish: Any, y: Any, image: Any, tiles: Any,
+) -> None:  # fmt: skip
+    """Compute the chunks lo..hi of outputs of few tiles: weights transformed once, and multiplied while in the cache.
+
+    `cut`: channels, outputs, tiles; vectors of outputs in a chunk, channels at a time; steps of V between planes and
+    between tiles.
+    """
+    if divide(lo, hi, team):
+        return
+    C, K, count, vectors, most, V_plane, V_step = cut
+    zero, one = np.intp(0), (np.intp(0), team[1], np.intp(0))
+    U_plane, M_plane = most * vectors * LANES + LANES, count * vectors * LANES + LANES
+    U, M = U[team[1] * 36 * U_plane :], M[team[1] * 36 * M_plane :]
+    for chunk in range(lo, hi):
+        k = chunk * vectors * LANES
+        outputs = min(K - k, vectors * LANES)
+        width = padded_to(outputs) // LANES
+        for c in range(0, C, most):
+            depth = min(most, C - c)
+            some = W[k * steps[1] + c * steps[0] :]
+            transform_weights(zero, width * depth, one, some, steps, outputs, turned, stage, U, depth, U_plane)
+            multiply(
+                zero, np.intp(36), one, (count, width, depth), V, c, (V_plane, LANES * V_step, V_step, np.intp(1)),
+                U, zero, (U_plane, depth), M, zero, (M_plane, width * LANES), c > 0,
+            )  # fmt: skip
+        transform_outputs(
+            k // LANES, (k + outputs + LANES - 1) // LANES, one, (zero, count), k // LANES, M, width * LANES, M_plane,
+            stage, finish, y, image, tiles,
+        )  # fmt: skip

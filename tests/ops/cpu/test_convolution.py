@@ -208,10 +208,10 @@ def passes(shape: Case) -> list[np.ndarray]:
     [case(2, 32, 40, 1, [(41, 3, 1, 1, 1)] * 2), case(3, 90, 64, 1, [(7, 3, 1, 1, 1)] * 2),
      case(3, 40, 50, 1, [(20, 1, 1, 0, 1)] * 2), case(1, 90, 250, 1, [(41, 1, 1, 0, 1)] * 2),
      case(1, 600, 500, 1, [(7, 1, 1, 0, 1)] * 2), case(2, 20, 30, 2, [(30, 5, 2, 2, 1)] * 2),
-     case(1, 100, 80, 1, [(7, 3, 1, 1, 1)] * 2), case(1, 100, 80, 1, [(15, 3, 2, 1, 1)] * 2),
-     case(2, 1, 1, 40, [(30, 3, 1, 1, 1)] * 2)],
+     case(1, 100, 150, 1, [(7, 3, 1, 1, 1)] * 2), case(3, 60, 80, 2, [(4, 3, 1, 1, 1)] * 2),
+     case(1, 100, 80, 1, [(15, 3, 2, 1, 1)] * 2), case(2, 1, 1, 40, [(30, 3, 1, 1, 1)] * 2)],
     ids=["winograd", "few tiles", "product", "product in parts", "product in tiles", "columns", "few positions",
-         "few positions in strides", "by channel"],
+         "few positions in groups", "few positions in strides", "by channel"],
 )  # fmt: skip
 def test_results_do_not_depend_on_the_number_of_threads(shape: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     results = []
@@ -231,7 +231,8 @@ def test_the_rule() -> None:
 
     assert forward((1, 64, 60, 80), (64, 64, 3, 3), 1, 1) == "winograd"
     assert forward((1, 64, 60, 80), (64, 64, 3, 3), 2, 1) == "columns"
-    assert forward((1, 64, 7, 7), (64, 64, 3, 3), 1, 1) == "columns"
+    assert forward((1, 64, 7, 7), (64, 64, 3, 3), 1, 1) == "winograd"
+    assert forward((1, 64, 4, 4), (64, 64, 3, 3), 1, 1) == "columns"
     assert forward((2, 64, 7, 7), (64, 64, 3, 3), 1, 1) == "winograd"
     assert forward((1, 64, 60, 80), (64, 64, 3, 3), 1, 1, dilation=2) == "columns"
     assert forward((1, 3, 60, 80), (64, 3, 3, 3), 1, 1) == "columns"
