@@ -111,6 +111,8 @@ class Blob:
 
     def reshape(self, *dims: int) -> None:
         """Take a new shape. Memory is kept (its values as a flat prefix) while it is large enough, else made anew."""
+        if dims == self._shape and self._data.capacity:  # as nearly always, in every pass
+            return
         shape = tuple(int(dim) for dim in (dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims))
         if shape == self._shape and self._data.capacity:
             return

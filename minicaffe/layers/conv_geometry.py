@@ -45,8 +45,9 @@ class ConvGeometry(NamedTuple):
 
     def check(self, layer: Layer, sizes: Ints, bottom: Sequence[Blob]) -> None:
         """Fail, showing all the numbers, if one of the output `sizes` is not positive."""
-        layer.check(
-            all(size > 0 for size in sizes),
+        if min(sizes, default=1) > 0:
+            return
+        layer.fail(
             f"its output would be empty: size {_by(sizes)} from input {_by(bottom[0].shape[self.axis + 1 :])}, "
             f"kernel {_by(self.kernel)}, stride {_by(self.stride)}, pad {_by(self.pad)}, dilation {_by(self.dilation)}",
             bottom,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ pytest.importorskip("numba")
 
 from minicaffe import ops as package
 from minicaffe.ops.cpu import blas, channels, elementwise, im2col, lrn, pooling, roi_pool, threads
+from minicaffe.ops.cpu.kernel import kernel
+from minicaffe.ops.cpu.team import divide
 from tests.ops.test_im2col import drawn
 
 
@@ -33,6 +37,59 @@ def test_ranges_cover_all_items_once(items: int, least: int, pieces: int) -> Non
     threads.split(items, least, lambda lo, hi: done.append((lo, hi)))
     assert len(done) == pieces
     assert [i for lo, hi in sorted(done) for i in range(lo, hi)] == list(range(items))
+
+
+@kernel
+def count_up(lo, hi, team, counts, workers):
+    if divide(lo, hi, team):
+        return
+    for i in range(lo, hi):
+        counts[i] += 1
+        workers[i] = team[1]
+
+
+@pytest.mark.usefixtures("many")
+@pytest.mark.parametrize("items", [0, 1, 5, 64, 1001])
+def test_a_kernel_works_on_every_item_once(items: int) -> None:
+    counts, workers = np.zeros(items, np.int64), np.full(items, -1)
+    for calls in range(1, 200):
+        threads.run(count_up, items, 1, counts, workers)
+        np.testing.assert_array_equal(counts, calls)
+    assert items == 0 or 0 <= workers.min() <= workers.max() < 5
+
+
+@pytest.mark.usefixtures("many")
+def test_a_kernel_wakes_threads_that_went_to_sleep() -> None:
+    counts, workers = np.zeros(1 << 22, np.int64), np.zeros(1 << 22, np.int64)
+    helped = 0
+    for _ in range(20):
+        time.sleep(0.01)  # much longer than they look for work
+        threads.run(count_up, len(counts), 1, counts, workers)
+        helped += workers.max() > 0
+    assert helped  # how many times depends on the machine
+    assert (counts == 20).all()
+
+
+@pytest.mark.usefixtures("many")
+def test_only_as_many_threads_help_as_there_is_work_for() -> None:
+    counts, workers = np.zeros(50, np.int64), np.zeros(50, np.int64)
+    for _ in range(200):
+        threads.run(count_up, 50, 25, counts, workers)
+        assert workers.max() < 2
+    assert threads.team(50, 26) == threads.ALONE
+
+
+@pytest.mark.usefixtures("many")
+def test_kernels_may_be_called_from_several_threads_at_once() -> None:
+    def call(_: int) -> None:
+        counts, workers = np.zeros(64, np.int64), np.zeros(64, np.int64)
+        for _ in range(2000):
+            threads.run(count_up, 64, 1, counts, workers)
+        assert (counts == 2000).all()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(call, range(8)))
+    threads.share(8, call)
 
 
 @pytest.mark.usefixtures("many")

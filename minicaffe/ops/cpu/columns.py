@@ -11,13 +11,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import columns_kernels as kernels
 from minicaffe.ops.cpu import threads
 from minicaffe.ops.cpu.gemm import ROWS, padded
-from minicaffe.ops.cpu.images import Finish, Part, parts, room
+from minicaffe.ops.cpu.images import Finish, Part, by_group, parts, room
 from minicaffe.ops.cpu.threads import run
 from minicaffe.ops.cpu.vector import LANES
 
@@ -40,7 +38,7 @@ FRAMED, TURNED, WRITTEN = 1 << 15, 1 << 16, 1 << 15
 def conv(x: Any, W: Any, finish: Finish, g: Geometry, out: Any) -> None:
     """Write the convolution of x with W, finished, to `out`."""
     for source, weights, last, target in zip(
-        parts(x, g.group), np.split(W, g.group), finish.parts(g.group), parts(out, g.group), strict=True
+        parts(x, g.group), by_group(W, g), finish.parts(g.group), parts(out, g.group), strict=True
     ):
         depth = weights[0].size
         left = weights.reshape(-1), LANES * depth, depth, 1
@@ -49,14 +47,14 @@ def conv(x: Any, W: Any, finish: Finish, g: Geometry, out: Any) -> None:
 
 def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:
     """As `minicaffe.ops.convolution.conv_backward_data`."""
-    for errors, weights, target in zip(parts(dy, g.group), np.split(W, g.group), parts(out, g.group), strict=True):
+    for errors, weights, target in zip(parts(dy, g.group), by_group(W, g), parts(out, g.group), strict=True):
         left = _turned(weights.reshape(errors.channels, -1))
         _convolve_back(left, errors, g, target)
 
 
 def conv_backward_weights(x: Any, dy: Any, dW: Any, g: Geometry) -> None:
     """As `minicaffe.ops.convolution.conv_backward_weights`."""
-    for source, errors, gradient in zip(parts(x, g.group), parts(dy, g.group), np.split(dW, g.group), strict=True):
+    for source, errors, gradient in zip(parts(x, g.group), parts(dy, g.group), by_group(dW, g), strict=True):
         _correlate(source, errors, gradient.reshape(-1), g)
 
 

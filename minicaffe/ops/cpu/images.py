@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicaffe.ops.convolution import Geometry
+
 LINE = 16
 """How many float32 a line of the cache holds."""
 
@@ -70,6 +72,11 @@ def parts(x: Any, groups: int) -> list[Part]:
     return [Part(x, group * channels, channels) for group in range(groups)]
 
 
+def by_group(W: Any, g: Geometry) -> Any:
+    """Return W [O, ...] as [group, O/group, ...]."""
+    return W.reshape(g.group, len(W) // g.group, *W.shape[1:])
+
+
 class Finish(NamedTuple):
     """What becomes of a convolution: times gain [O], plus bias [O], but no less than the floor. NaN stays what it is.
 
@@ -93,5 +100,7 @@ class Finish(NamedTuple):
 
     def parts(self, groups: int) -> list[Finish]:
         """Cut it into that of each group of outputs."""
+        if groups == 1:
+            return [self]
         gains, biases = np.split(self.gain, groups), np.split(self.bias, groups)
         return [Finish(gain, bias, *self[2:]) for gain, bias in zip(gains, biases, strict=True)]

@@ -11,13 +11,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import threads
 from minicaffe.ops.cpu import winograd_kernels as kernels
 from minicaffe.ops.cpu.gemm import ROWS, multiply, padded, panels
-from minicaffe.ops.cpu.images import Finish, Part, parts, room
+from minicaffe.ops.cpu.images import Finish, Part, by_group, parts, room
 from minicaffe.ops.cpu.threads import ALONE, run, share
 from minicaffe.ops.cpu.vector import LANES
 
@@ -60,7 +58,7 @@ def conv(x: Any, W: Any, finish: Finish, g: Geometry, out: Any) -> None:
     All are C-contiguous float32; stride and dilation are 1, the padding at most 2.
     """
     for source, weights, last, target in zip(
-        parts(x, g.group), np.split(W, g.group), finish.parts(g.group), parts(out, g.group), strict=True
+        parts(x, g.group), by_group(W, g), finish.parts(g.group), parts(out, g.group), strict=True
     ):
         _convolve(source, Weights(weights, turned=False), last, g.pad, target)
 
@@ -68,13 +66,13 @@ def conv(x: Any, W: Any, finish: Finish, g: Geometry, out: Any) -> None:
 def conv_backward_data(dy: Any, W: Any, g: Geometry, out: Any) -> None:
     """Write the gradient of `conv` with respect to x to `out`: the convolution of dy with the weights turned around."""
     none, back = Finish.of(out.shape[1] // g.group, None, None, False), [2 - p for p in g.pad]
-    for errors, weights, target in zip(parts(dy, g.group), np.split(W, g.group), parts(out, g.group), strict=True):
+    for errors, weights, target in zip(parts(dy, g.group), by_group(W, g), parts(out, g.group), strict=True):
         _convolve(errors, Weights(weights, turned=True), none, back, target)
 
 
 def conv_backward_weights(x: Any, dy: Any, dW: Any, g: Geometry) -> None:
     """Add the gradient of `conv` with respect to W to `dW`."""
-    for source, errors, gradient in zip(parts(x, g.group), parts(dy, g.group), np.split(dW, g.group), strict=True):
+    for source, errors, gradient in zip(parts(x, g.group), parts(dy, g.group), by_group(dW, g), strict=True):
         C, K = source.channels, errors.channels
         D_plane = _rounded(K) * padded(C) + SKEW
         correlate = _correlate_blocks if _count(errors) > max(2 * K, MANY) else _correlate_steps
