@@ -55,11 +55,15 @@ def classifier(
 ROWS = [
     Row("vgg16-trunk", "VGG16 trunk, 600 x 800: forward", "forward", nets.vgg16_trunk, 2.0),
     Row("vgg16-ohem", "VGG16 OHEM, 600 x 800, 2,000 regions, 64 hard: step", "step", nets.vgg16_ohem, 1.5, 21),
+    Row(
+        "vgg16-ohem-small", "VGG16 OHEM, 300 x 400, 500 regions, 64 hard: step", "step",
+        partial(nets.vgg16_ohem, 300, 400, 500), 1.5, 21, 9200,
+    ),
     *classifier("alexnet", "AlexNet", nets.alexnet, (10, 3, 227, 227), 1000, (488, 844, 646)),
     *classifier("googlenet", "GoogLeNet", nets.googlenet, (10, 3, 224, 224), 1000, (1224, 968, 546)),
     *classifier("resnet50", "ResNet-50", nets.resnet50, (1, 3, 224, 224), 1000, (256, 487, 595)),
     *classifier("squeezenet", "SqueezeNet 1.0", nets.squeezenet, (10, 3, 227, 227), 1000),
     *classifier("squeezenet1", "SqueezeNet 1.0", nets.squeezenet, (1, 3, 227, 227), 1000, (57, 51, 130)),
     *classifier("lenet", "LeNet", nets.lenet, (64, 1, 28, 28), 10, (12.2, 11.4, 68)),
-]
+]  # fmt: skip
 BY_KEY = {row.key: row for row in ROWS}

@@ -6,6 +6,11 @@ import logging
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run; pytest --hypothesis-profile=default draws new ones.
+settings.register_profile("same", derandomize=True, database=None)
+settings.load_profile("same")
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"

@@ -14,14 +14,14 @@ import numpy as np
 from minicaffe.ops import im2col
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu.images import Finish
-from minicaffe.ops.cpu.kernel import inline, integers, kernel
+from minicaffe.ops.cpu.kernel import called, integers, kernel
 from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.threads import run
 
 # Below this many multiplications a thread costs more than it saves.
 PRODUCTS = 1 << 19
 
-_inside = inline(im2col.inside)
+_inside = called(im2col.inside)
 
 
 def conv(x: Any, W: Any, finish: Finish, g: Geometry, out: Any) -> None:

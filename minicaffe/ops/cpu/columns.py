@@ -14,7 +14,7 @@ from typing import Any
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import columns_kernels as kernels
 from minicaffe.ops.cpu import threads
-from minicaffe.ops.cpu.gemm import ROWS, padded
+from minicaffe.ops.cpu.gemm import ROWS, multiply_code, padded
 from minicaffe.ops.cpu.images import Finish, Part, by_group, parts, room
 from minicaffe.ops.cpu.threads import run
 from minicaffe.ops.cpu.vector import LANES
@@ -113,7 +113,7 @@ def _convolve(left: tuple[Any, ...], depth: int, finish: Finish, source: Part, g
     M_size = most * padded(min(block, total))
     run(
         kernels.convolve, pieces * math.ceil(K / chunk), 1,
-        (block, total, chunk, K, most, depth, col_size, M_size), left, columns, col,
+        (multiply_code(), block, total, chunk, K, most, depth, col_size, M_size), left, columns, col,
         room("M", threads.count() * M_size), finish[:3], target.flat, _image(target),
     )  # fmt: skip
 
@@ -127,7 +127,8 @@ def _convolve_back(left: tuple[Any, ...], errors: Part, g: Geometry, target: Par
     col, M = room("columns", threads.count() * col_size), room("M", threads.count() * M_size)
     run(
         kernels.convolve_back, len(target.x) * math.ceil(target.channels / chunk), 1,
-        (chunk, target.channels, block, K, col_size, M_size), left, errors.flat, _image(errors), col, M,
+        (multiply_code(), chunk, target.channels, block, K, col_size, M_size),
+        left, errors.flat, _image(errors), col, M,
         target.flat, _image(target), _passing(target, errors, g),
     )  # fmt: skip
 
@@ -152,7 +153,7 @@ def _correlate_few(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
     )
     run(
         kernels.correlate_few, math.ceil(depth / chunk), 1,
-        (chunk, depth, total, K, col_size, E_size, M_size), columns, dy, dy_at, col, E, M, dW,
+        (multiply_code(), chunk, depth, total, K, col_size, E_size, M_size), columns, dy, dy_at, col, E, M, dW,
     )  # fmt: skip
 
 
@@ -171,7 +172,8 @@ def _correlate(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
     col_size, E_size = min(chunk, depth) * block + LANES, block * step
     run(
         kernels.correlate, pieces * chunks, 1,
-        (pieces, chunk, depth, total, block, K, col_size, E_size), columns, errors.flat, _image(errors),
+        (multiply_code(), pieces, chunk, depth, total, block, K, col_size, E_size),
+        columns, errors.flat, _image(errors),
         room("columns", threads.count() * col_size), room("M", threads.count() * E_size), D,
     )  # fmt: skip
     least = max(TURNED // (4 * depth * LANES), 1)

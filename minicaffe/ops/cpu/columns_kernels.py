@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from minicaffe.ops import im2col
-from minicaffe.ops.cpu.gemm import multiply, padded_to, panel_of
-from minicaffe.ops.cpu.kernel import called, inline, kernel
-from minicaffe.ops.cpu.team import divide
+from minicaffe.ops.cpu.gemm import padded_to, panel_of
+from minicaffe.ops.cpu.kernel import called, kernel
+from minicaffe.ops.cpu.team import divide, work
 from minicaffe.ops.cpu.vector import LANES, along, transpose
 
-_inside = inline(im2col.inside)
+_inside = called(im2col.inside)
 _copy = along(lambda vector: (vector,), 1)
 _copy_three = along(lambda *vectors: vectors, 3)
 
@@ -262,12 +262,14 @@ def add_gradient(lo: int, hi: int, team: Any, D: Any, parts: int, part: int, dW:
 
 @called
 def _product(
-    sizes: Any, a: Any, a_at: Any, a_steps: Any, b: Any, room: Any, c: Any, c_at: Any, c_row: Any, add: Any
+    code: Any, sizes: Any, a: Any, a_at: Any, a_steps: Any, b: Any, room: Any, c: Any, c_at: Any, c_row: Any, add: Any
 ) -> None:
-    """Multiply one matrix in this thread."""
+    """Have `multiply`, whose code this is, multiply one matrix in this thread."""
     zero, (strip, row, step) = np.intp(0), a_steps
-    multiply(zero, np.intp(1), (zero, zero, zero), sizes, a, a_at, (zero, strip, row, step),
-             b, zero, (zero, room), c, c_at, (zero, c_row), add)  # fmt: skip
+    work(
+        code, zero, np.intp(1),
+        (sizes, a, a_at, (zero, strip, row, step), b, zero, (zero, room), c, c_at, (zero, c_row), add),
+    )  # fmt: skip
 
 
 @kernel
@@ -285,13 +287,13 @@ def convolve(
 ) -> None:  # fmt: skip
     """Compute the pieces lo..hi of y: some positions, of each of which first some outputs, then others.
 
-    `cut`: positions in a piece, and all; outputs in a piece, and all; outputs at a time; length of a column; numbers of
-    a thread in col, or 0 if all columns are there already; those in M. `left`: weights, and steps between strips of
-    LANES rows, between rows and between columns.
+    `cut`: the code of `multiply`; positions in a piece, and all; outputs in a piece, and all; outputs at a time; length
+    of a column; numbers of a thread in col, or 0 if all columns are there already; those in M. `left`: weights, and
+    steps between strips of LANES rows, between rows and between columns.
     """
     if divide(lo, hi, team):
         return
-    block, total, chunk, outputs, most, depth, col_size, M_size = cut
+    code, block, total, chunk, outputs, most, depth, col_size, M_size = cut
     a, strip, a_row, a_step = left
     col, M, zero = col[team[1] * col_size :], M[team[1] * M_size :], np.intp(0)
     chunks = -(-outputs // chunk)
@@ -305,7 +307,7 @@ def convolve(
             end = min(k + most, first + chunk, outputs)
             left_at = k // LANES * strip + k % LANES * a_row
             sizes = end - k, length // LANES, depth
-            _product(sizes, a, left_at, (strip, a_row, a_step), col, depth, M, zero, length, k < zero)
+            _product(code, sizes, a, left_at, (strip, a_row, a_step), col, depth, M, zero, length, k < zero)
             _finish((k, end), positions, M, length, finish, y, image)
 
 
@@ -316,12 +318,13 @@ def convolve_back(
 ) -> None:  # fmt: skip
     """Compute the pieces lo..hi of x: some channels of an image, which other positions add to than are its own.
 
-    `cut`: channels in a piece, and all; positions at a time; outputs; numbers of a thread in col, and in M. `errors`
-    and `target`: where the first image begins, how far apart they are, and how many positions they have.
+    `cut`: the code of `multiply`; channels in a piece, and all; positions at a time; outputs; numbers of a thread in
+    col, and in M. `errors` and `target`: where the first image begins, how far apart they are, and how many positions
+    they have.
     """
     if divide(lo, hi, team):
         return
-    chunk, channels, block, K, col_size, M_size = cut
+    code, chunk, channels, block, K, col_size, M_size = cut
     a, strip, a_row, a_step = left
     col, M, zero = col[team[1] * col_size :], M[team[1] * M_size :], np.intp(0)
     start, stride, size = target
@@ -337,7 +340,7 @@ def convolve_back(
             _panels(position, stop, dy, errors[0] + n * errors[1], errors[2], K, col)
             left_at = first // LANES * strip + first % LANES * a_row
             sizes = count, length // LANES, K
-            _product(sizes, a, left_at, (strip, a_row, a_step), col, K, M, zero, length, first < zero)
+            _product(code, sizes, a, left_at, (strip, a_row, a_step), col, K, M, zero, length, first < zero)
             positions = n * errors[2] + position, n * errors[2] + stop
             _add_columns((first, first + count), positions, M, length, x, passing)
 
@@ -348,12 +351,12 @@ def correlate(
 ) -> None:
     """Sum the products of columns and errors for the pieces lo..hi: some positions, first of some rows, then of others.
 
-    `cut`: pieces of positions; rows in a piece, and all; positions in all, and at a time; outputs; numbers of a thread
-    in col, and in E. D holds [piece of positions][row][output, padded].
+    `cut`: the code of `multiply`; pieces of positions; rows in a piece, and all; positions in all, and at a time;
+    outputs; numbers of a thread in col, and in E. D holds [piece of positions][row][output, padded].
     """
     if divide(lo, hi, team):
         return
-    pieces, chunk, depth, total, block, K, col_size, E_size = cut
+    code, pieces, chunk, depth, total, block, K, col_size, E_size = cut
     col, E, zero = col[team[1] * col_size :], E[team[1] * E_size :], np.intp(0)
     step, chunks = padded_to(K), -(-depth // chunk)
     for item in range(lo, hi):
@@ -365,7 +368,7 @@ def correlate(
             _write((row, row + rows, row), (position, stop), source, col, zero, block)
             _turn((position, stop), dy, K, errors, E, block)
             sizes, steps = (rows, step // LANES, stop - position), (LANES * block, block, np.intp(1))
-            _product(sizes, col, zero, steps, E, block, D, (piece * depth + row) * step, step, position > begin)
+            _product(code, sizes, col, zero, steps, E, block, D, (piece * depth + row) * step, step, position > begin)
 
 
 @kernel
@@ -374,12 +377,12 @@ def correlate_few(
 ) -> None:
     """Add the products of errors and columns to dW for some rows of columns at a time, where positions are few.
 
-    `cut`: rows at a time, and all; positions; outputs; numbers of a thread in col, E and M. From dy_at on, dy holds
-    [output][position].
+    `cut`: the code of `multiply`; rows at a time, and all; positions; outputs; numbers of a thread in col, E and M.
+    From dy_at on, dy holds [output][position].
     """
     if divide(lo, hi, team):
         return
-    chunk, depth, total, K, col_size, E_size, M_size = cut
+    code, chunk, depth, total, K, col_size, E_size, M_size = cut
     zero, thread = np.intp(0), team[1]
     col, E, M = col[thread * col_size :], E[thread * E_size :], M[thread * M_size :]
     for piece in range(lo, hi):
@@ -389,7 +392,7 @@ def correlate_few(
         _write((row, row + rows, row), (zero, total), source, col, zero, total)
         _turn((zero, total), col, rows, (zero, zero, total), E, total)
         sizes, steps = (K, length // LANES, total), (LANES * total, total, np.intp(1))
-        _product(sizes, dy, dy_at, steps, E, total, M, zero, length, row < zero)
+        _product(code, sizes, dy, dy_at, steps, E, total, M, zero, length, row < zero)
         for k in range(K):
             source_at, to = np.uintp(k * length), np.uintp(k * depth + row)
             for q in range(np.uintp(rows)):

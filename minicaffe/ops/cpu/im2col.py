@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from minicaffe.ops import im2col as definition
-from minicaffe.ops.cpu.kernel import inline, integers, kernel, suits
+from minicaffe.ops.cpu.kernel import called, integers, kernel, suits
 from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.threads import run
 
 # Below this many elements a thread costs more than it saves.
 ELEMENTS = 1 << 19
 
-_inside = inline(definition.inside)
+_inside = called(definition.inside)
 
 
 def im2col(

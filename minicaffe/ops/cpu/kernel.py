@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -37,10 +37,11 @@ def reduction(function: Function) -> Function:
 
 
 def _compiled(function: Function, **options: Any) -> Function:
+    options |= {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
     try:
-        compiled: Any = numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function)
+        compiled: Any = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder to keep the compiled code in
-        return numba.njit(nogil=True, error_model="numpy", **options)(function)
+        return numba.njit(**options)(function)
     try:
         # Numba compiles anew when a kernel's own file has changed. A kernel here is made of several files.
         index = compiled._cache._cache_file
@@ -57,9 +58,11 @@ def _stamp() -> tuple[Any, ...]:
     return tuple(file.stat().st_mtime_ns for file in files), os.environ.get("MINICAFFE_LANES", "")
 
 
+called: Any = cast(Any, numba.njit)(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Decorator for what only kernels call."""
 inline = numba.njit(inline="always", error_model="numpy")
-called = numba.njit(error_model="numpy")
-"""Decorator for what only kernels call: compiled as part of them."""
+"""As `called`, but written out in every kernel that calls it, so that it is made for the constants it is given there;
+which takes longer to compile."""
 
 
 class Progress(event.Listener):

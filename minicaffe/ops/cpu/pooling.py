@@ -10,7 +10,7 @@ import numpy as np
 from minicaffe.ops import im2col
 from minicaffe.ops import pooling as definition
 from minicaffe.ops.arrays import LOWEST
-from minicaffe.ops.cpu.kernel import inline, integers, kernel, suits
+from minicaffe.ops.cpu.kernel import called, inline, integers, kernel, suits
 from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.threads import run
 
@@ -23,7 +23,7 @@ NOTHING = -(1 << 30)
 # A row of fewer outputs is pooled one output after the other.
 NARROW = 16
 
-_inside = inline(im2col.inside)
+_inside = called(im2col.inside)
 
 
 def _numbers(x: Any, y: Any, kernel: Pair, stride: Pair, pad: Pair) -> tuple[int, ...]:

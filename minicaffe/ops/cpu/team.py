@@ -32,13 +32,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minicaffe.ops.cpu.kernel import called, kernel
+from minicaffe.ops.cpu.kernel import kernel
 
 LINE = 64
 # The number of the present call; who is at work; the call's code, its arguments, how many threads may take part;
-# whether the board is in use; whether idle threads are wanted elsewhere; after these, where each thread is.
-CALL, GATE, CODE, ARGUMENTS, SEATS, USED, LEAVE = range(0, 7 * LINE, LINE)
-FIELDS = 7
+# whether the board is in use; whether idle threads are wanted elsewhere; the code of `together`; and then of each
+# thread, where it is.
+CALL, GATE, CODE, ARGUMENTS, SEATS, USED, LEAVE, TOGETHER = range(0, 8 * LINE, LINE)
+FIELDS = 8
 HERE, AWAY, CALLED = range(3)
 """Where a thread is: it looks at the board; it does not, and has to be called; it has been called."""
 OPEN = 1 << 40
@@ -128,9 +129,25 @@ def _call(typing, code, raw, thread):
 # -- the two sides of a board -----------------------------------------------------------------------------------------
 
 
-@called
-def _together(board: Any, code: Any, raw: Any, seats: Any) -> None:
-    """Run the code in this thread, and in others that look at the board meanwhile."""
+@operation
+def _own_code(typing):
+    """Return where the machine code of the function is that asks."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ptrtoint(builder.function, _INT)
+
+    return types.intp(), generate
+
+
+@kernel
+def together(board: int, code: int, raw: int, seats: int) -> None:
+    """Run the code in this thread, and in others that look at the board meanwhile; no code: be there for `divide`.
+
+    Called by its address, so that it is compiled once and not as part of every kernel.
+    """
+    if code == 0:
+        _store(board + TOGETHER, _own_code())
+        return
     first = _add(board + USED, 1) == 0
     if first:
         _store(board + CODE, code)
@@ -176,6 +193,9 @@ def serve(board: int, thread: int, seen: int, looks: int) -> int:
 
 # -- a kernel's own code and arguments --------------------------------------------------------------------------------
 
+TELL = -1
+"""For the number of threads in a team: no work, but where the kernel's code is, to be written to the address before."""
+
 
 @operation
 def divide(typing, lo, hi, team):
@@ -191,21 +211,53 @@ def divide(typing, lo, hi, team):
             raise TypeError("the first arguments of a kernel for teams are lo, hi and team")
         divided = builder.icmp_signed("!=", board, _INT(0))
         with builder.if_then(divided, likely=False):
-            packed = ir.LiteralStructType([_INT, _INT, _INT, *(value.type for value in kernel.args[7:])])
-            room = cgutils.alloca_once(builder, packed)
-            for place, value in enumerate([lo, hi, step, *kernel.args[7:]]):
-                builder.store(value, cgutils.gep_inbounds(builder, room, 0, place))
-            code = builder.ptrtoint(_job(kernel, packed), _INT)
-            numbers = types.intp, types.intp, types.intp, types.intp
-            values = board, code, builder.ptrtoint(room, _INT), seats
-            context.compile_internal(builder, _together.py_func, types.void(*numbers), values)
+            job = builder.ptrtoint(_job(kernel), _INT)
+            asked = builder.icmp_signed("==", seats, _INT(TELL))
+            with builder.if_else(asked) as (tell, work):
+                with tell:
+                    builder.store(job, builder.inttoptr(board, _INT.as_pointer()))
+                with work:
+                    raw = _pack(builder, [lo, hi, step, *kernel.args[7:]])
+                    place = builder.inttoptr(builder.add(board, _INT(TOGETHER)), _INT.as_pointer())
+                    unused = [builder.bitcast(cgutils.alloca_once(builder, _INT, 4), a.type) for a in kernel.args[:2]]
+                    code = ir.FunctionType(ir.IntType(32), [*(value.type for value in unused), *[_INT] * 4])
+                    address = builder.inttoptr(builder.load(place), code.as_pointer())
+                    builder.call(address, [*unused, board, job, builder.ptrtoint(raw, _INT), seats])
         return divided
 
     return types.boolean(lo, hi, team), generate
 
 
-def _job(kernel: Any, packed: Any) -> Any:
+@operation
+def work(typing, code, thread, items, arguments):
+    """Have a kernel for teams work on 0..items in this thread; `code` is what `threads.code` says of it.
+
+    So that what is large is compiled once, and not as part of every kernel that calls it. The types of the arguments
+    must be the very ones: ints np.intp.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        code, thread, items, packed = values
+        each = cgutils.unpack_tuple(builder, packed)
+        flat = context.get_arg_packer(signature.args[3].types).as_arguments(builder, each)
+        raw = _pack(builder, [_INT(0), items, items, *flat])
+        builder.call(builder.inttoptr(code, _JOB.as_pointer()), [builder.bitcast(raw, _BYTES), thread])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp, arguments), generate
+
+
+def _pack(builder: Any, values: Any) -> Any:
+    """Return where the values lie in memory, one after the other."""
+    room = cgutils.alloca_once(builder, ir.LiteralStructType([value.type for value in values]))
+    for place, value in enumerate(values):
+        builder.store(value, cgutils.gep_inbounds(builder, room, 0, place))
+    return room
+
+
+def _job(kernel: Any) -> Any:
     """Return a function that calls the kernel with packed arguments: next item, end, items at a time, all others."""
+    packed = ir.LiteralStructType([_INT, _INT, _INT, *(value.type for value in kernel.args[7:])])
     job = ir.Function(kernel.module, _JOB, kernel.module.get_unique_name("job"))
     job.linkage = "internal"
     begin, turn, some, end = (job.append_basic_block(name) for name in ("begin", "turn", "some", "end"))

@@ -66,6 +66,7 @@ class _Crew:
         self.address: int = fields.ctypes.data
         self.serve = team.serve
         self.serve(self.address, 0, 0, 0)  # compiled here, not by each of its threads
+        team.together(self.address, 0, 0, 0)
         self.members: list[_Member] = []
         self.free = threading.Lock()
         self.over = False
@@ -124,6 +125,15 @@ def team(items: int, least: int) -> tuple[int, int, int]:
 def run(kernel: Callable[..., None], items: int, least: int, *arguments: Any) -> None:
     """Have a kernel, whose first arguments are lo, hi and team, work on 0..items: at least `least` for each thread."""
     kernel(0, items, team(items, least), *arguments)
+
+
+def code(kernel: Callable[..., None], *arguments: Any) -> int:
+    """Return where in memory the code of a kernel for arguments of these types is, for `team.work`."""
+    from minicaffe.ops.cpu.team import TELL
+
+    address = np.zeros(1, np.int64)
+    kernel(0, 0, (address.ctypes.data, TELL, 0), *arguments)
+    return int(address[0])
 
 
 def split(items: int, least: int, work: Callable[[int, int], None]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from minicaffe.ops import updates as definition
 from minicaffe.ops.cpu.elementwise import in_threads
-from minicaffe.ops.cpu.kernel import inline, kernel, suits
+from minicaffe.ops.cpu.kernel import called, kernel, suits
 from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.updates import PLAIN, Terms
 
@@ -79,7 +79,7 @@ def adam_update(
         definition.adam_update(data, diff, h1, h2, rate, beta1, beta2, delta, terms)
 
 
-@inline
+@called
 def _gradient(g: Any, w: Any, scale: Any, l2: Any, l1: Any) -> Any:
     zero = l1 - l1
     g *= scale

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import threads
 from minicaffe.ops.cpu import winograd_kernels as kernels
-from minicaffe.ops.cpu.gemm import ROWS, multiply, padded, panels
+from minicaffe.ops.cpu.gemm import ROWS, multiply, multiply_code, padded, panels
 from minicaffe.ops.cpu.images import Finish, Part, by_group, parts, room
 from minicaffe.ops.cpu.threads import ALONE, run, share
 from minicaffe.ops.cpu.vector import LANES
@@ -122,6 +125,16 @@ def _convolve(source: Part, weights: Weights, finish: Finish, pad: Pair, target:
     convolve(source, U, U_plane, finish, pad, target)
 
 
+@lru_cache(maxsize=1)
+def _codes() -> tuple[int, int, int]:
+    """Return the codes of what `convolve_few` consists of."""
+    none, pair, image = np.empty(0, np.float32), (0, 0), (0,) * 5
+    weights = threads.code(kernels.transform_weights, none, pair, 0, False, none, none, 0, 0)
+    finish = none, none, np.float32(0)
+    outputs = threads.code(kernels.transform_outputs, pair, 0, none, 0, 0, none, finish, none, image, pair)
+    return weights, multiply_code(), outputs
+
+
 def _convolve_few(source: Part, weights: Weights, finish: Finish, pad: Pair, target: Part) -> None:
     C, K, tiles = source.channels, target.channels, _count(target)
     V_step = _rounded(C) + SKEW
@@ -138,7 +151,8 @@ def _convolve_few(source: Part, weights: Weights, finish: Finish, pad: Pair, tar
     U, M = (room(name, threads.count() * 36 * (size * width + LANES)) for name, size in (("U", most), ("M", tiles)))
     run(
         kernels.convolve_few, math.ceil(_vectors(K) / vectors), 1,
-        (C, K, tiles, vectors, most, V_plane, V_step), V, weights.W.reshape(-1), weights.steps, weights.turned,
+        _codes(), (C, K, tiles, vectors, most, V_plane, V_step),
+        V, weights.W.reshape(-1), weights.steps, weights.turned,
         U, M, _stage(), finish[:3], target.flat, _image(target), _tiles(target),
     )  # fmt: skip
 
@@ -164,7 +178,7 @@ def _convolve_blocks(source: Part, U: Any, U_plane: int, finish: Finish, pad: Pa
                 U, first * LANES * C, (U_plane, C), M, 0, (M_plane, width), False,
             )  # fmt: skip
             kernels.transform_outputs(
-                first, min(last, _vectors(K)), ALONE, (lo, hi), first, M, width, M_plane, _stage(), finish[:3],
+                0, min(last, _vectors(K)) - first, ALONE, (lo, hi), first, M, width, M_plane, _stage(), finish[:3],
                 target.flat, _image(target), _tiles(target),
             )  # fmt: skip
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from minicaffe.ops.cpu.gemm import multiply, padded_to, panel_of
+from minicaffe.ops.cpu.gemm import padded_to, panel_of
 from minicaffe.ops.cpu.kernel import called, kernel
-from minicaffe.ops.cpu.team import divide
+from minicaffe.ops.cpu.team import divide, work
 from minicaffe.ops.cpu.vector import LANES, along, transpose
 from minicaffe.ops.cpu.winograd_points import (
     error_side,
@@ -174,8 +174,8 @@ def transform_outputs(
     lo: int, hi: int, team: Any, block: Any, origin: int, M: Any, step: int, plane: int, stage: Any, finish: Any,
     y: Any, image: Any, tiles: Any,
 ) -> None:  # fmt: skip
-    """Transform the products of the vectors lo..hi of channels in a block of tiles; times gain, plus bias, but no less
-    than the floor, they become y.
+    """Transform the products of some vectors of channels, lo..hi from `origin` on, in a block of tiles; times gain,
+    plus bias, but no less than the floor, they become y.
 
     M [plane][tile][channel]: rows `step` apart, which begin with the vector `origin`.
     """
@@ -186,7 +186,7 @@ def transform_outputs(
     stage = stage[team[1] * 2 * STAGE :]
     stage, between = stage[:STAGE], stage[STAGE:]
     corner = between[36 * LANES :]
-    for channel in range(lo * LANES, min(hi * LANES, K), LANES):
+    for channel in range((origin + lo) * LANES, min((origin + hi) * LANES, K), LANES):
         for r in range(4):
             for c in range(LANES):
                 k = min(channel + c, K - 1)
@@ -285,20 +285,21 @@ def transform_gradient(
 
 @kernel
 def convolve_few(
-    lo: int, hi: int, team: Any, cut: Any, V: Any, W: Any, steps: Any, turned: bool, U: Any, M: Any, stage: Any,
-    finish: Any, y: Any, image: Any, tiles: Any,
+    lo: int, hi: int, team: Any, codes: Any, cut: Any, V: Any, W: Any, steps: Any, turned: bool, U: Any, M: Any,
+    stage: Any, finish: Any, y: Any, image: Any, tiles: Any,
 ) -> None:  # fmt: skip
     """Compute the chunks lo..hi of outputs of few tiles: weights transformed once, and multiplied while in the cache.
 
+    `codes`: those of `transform_weights`, `multiply` and `transform_outputs`.
     `cut`: channels, outputs, tiles; vectors of outputs in a chunk, channels at a time; steps of V between planes and
     between tiles.
     """
     if divide(lo, hi, team):
         return
     C, K, count, vectors, most, V_plane, V_step = cut
-    zero, one = np.intp(0), (np.intp(0), team[1], np.intp(0))
+    (weights, product, last), thread, zero = codes, team[1], np.intp(0)
     U_plane, M_plane = most * vectors * LANES + LANES, count * vectors * LANES + LANES
-    U, M = U[team[1] * 36 * U_plane :], M[team[1] * 36 * M_plane :]
+    U, M = U[thread * 36 * U_plane :], M[thread * 36 * M_plane :]
     for chunk in range(lo, hi):
         k = chunk * vectors * LANES
         outputs = min(K - k, vectors * LANES)
@@ -306,12 +307,13 @@ def convolve_few(
         for c in range(0, C, most):
             depth = min(most, C - c)
             some = W[k * steps[1] + c * steps[0] :]
-            transform_weights(zero, width * depth, one, some, steps, outputs, turned, stage, U, depth, U_plane)
-            multiply(
-                zero, np.intp(36), one, (count, width, depth), V, c, (V_plane, LANES * V_step, V_step, np.intp(1)),
-                U, zero, (U_plane, depth), M, zero, (M_plane, width * LANES), c > 0,
+            work(weights, thread, width * depth, (some, steps, outputs, turned, stage, U, depth, U_plane))
+            work(
+                product, thread, np.intp(36),
+                ((count, width, depth), V, c, (V_plane, LANES * V_step, V_step, np.intp(1)),
+                 U, zero, (U_plane, depth), M, zero, (M_plane, width * LANES), c > 0),
             )  # fmt: skip
-        transform_outputs(
-            k // LANES, (k + outputs + LANES - 1) // LANES, one, (zero, count), k // LANES, M, width * LANES, M_plane,
-            stage, finish, y, image, tiles,
+        work(
+            last, thread, (outputs + LANES - 1) // LANES,
+            ((zero, count), k // LANES, M, width * LANES, M_plane, stage, finish, y, image, tiles),
         )  # fmt: skip
