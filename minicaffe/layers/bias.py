@@ -46,6 +46,7 @@ class Bias(Broadcast):
             if propagate_down[1]:
                 bottom[1].diff_array[...] = self.gradient_of_b(dy, bottom[1])
         elif self.learns(0):
-            self.blobs[0].diff_array[...] += self.gradient_of_b(dy, self.blobs[0])
+            db = self.blobs[0].diff_array
+            db += self.gradient_of_b(dy, self.blobs[0])
         if propagate_down[0] and not top[0].shares_diff_with(bottom[0]):
             bottom[0].diff_array[...] = dy

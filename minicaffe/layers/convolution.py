@@ -107,7 +107,8 @@ class Convolution(Layer):
             dy = self.geometry.framed(y.diff_array)
             if len(self.blobs) > 1 and self.learns(1):
                 flat = dy.reshape(*dy.shape[:2], math.prod(dy.shape[2:]))
-                self.blobs[1].diff_array[...] += self.ops.channel_sums(flat)[0]
+                db = self.blobs[1].diff_array
+                db += self.ops.channel_sums(flat)[0]
             if self.learns(0):
                 self.weights_gradient(self.geometry.framed(x.array), dy, W.diff_array)
             if wanted:

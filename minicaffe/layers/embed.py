@@ -59,4 +59,5 @@ class Embed(Layer):
         if self.learns(0):
             self.ops.add_rows(dy, self.index, self.blobs[0].diff_array)
         if len(self.blobs) > 1 and self.learns(1):
-            self.blobs[1].diff_array[...] += dy.sum(axis=0)
+            db = self.blobs[1].diff_array
+            db += dy.sum(axis=0)

@@ -72,6 +72,7 @@ class InnerProduct(Layer):
             transpose = self.param.inner_product_param.transpose
             self.ops.add_matmul(x.T if transpose else dy.T, dy if transpose else x, self.blobs[0].diff_array)
         if len(self.blobs) > 1 and self.learns(1):
-            self.blobs[1].diff_array[...] += dy.sum(axis=0)
+            db = self.blobs[1].diff_array
+            db += dy.sum(axis=0)
         if propagate_down[0]:
             self.ops.matmul(dy, self.W, bottom[0].diff_array.reshape(self.rows, self.inputs))

@@ -38,4 +38,5 @@ class Parameter(Layer):
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if self.learns(0) and top[0].has_diff:
-            self.blobs[0].diff_array[...] += top[0].diff_array
+            total = self.blobs[0].diff_array
+            total += top[0].diff_array

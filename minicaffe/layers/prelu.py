@@ -56,7 +56,8 @@ class PReLU(Elementwise):
             outer, channels = (1, 1) if self.shared else x.shape[:2]
             frame = (outer, channels, math.prod(x.shape) // max(outer * channels, 1))
             _, da = self.ops.channel_sums(dy.reshape(frame), self.ops.xp.minimum(x, 0).reshape(frame))
-            self.blobs[0].diff_array[...] += da.reshape(self.blobs[0].shape)
+            total = self.blobs[0].diff_array
+            total += da.reshape(self.blobs[0].shape)
         super().backward(top, propagate_down, bottom)
 
     def gradient(self, x: np.ndarray, y: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> None:

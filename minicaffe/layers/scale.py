@@ -88,11 +88,13 @@ class Scale(Broadcast):
         return self.blobs[-1].array.reshape(-1) if self.param.scale_param.bias_term else None
 
     def add_gradients(self, sums: np.ndarray, dots: np.ndarray | None) -> None:
-        """Add to the diffs of γ and β, both learned, from the sums of dy and dy · x."""
+        """Add to the diffs of γ and β, as far as they are learned, from the sums of dy and dy · x."""
         if self.param.scale_param.bias_term and self.learns(len(self.blobs) - 1):
-            self.blobs[-1].diff_array.reshape(-1)[...] += sums
-        if self.learns(0):
-            self.blobs[0].diff_array.reshape(-1)[...] += dots
+            dbeta = self.blobs[-1].diff_array.reshape(-1)
+            dbeta += sums
+        if len(self.blobs) > self.param.scale_param.bias_term and self.learns(0):
+            dgamma = self.blobs[0].diff_array.reshape(-1)
+            dgamma += dots
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         dy = self.framed(top[0].diff_array)
@@ -101,12 +103,8 @@ class Scale(Broadcast):
         if wants_gamma or wants_beta:
             x = self.framed(bottom[0].array) if self.kept_x is None else self.kept_x
             sums, dots = self.ops.channel_sums(dy, x if wants_gamma else None)
-            if len(bottom) == 1:
-                self.add_gradients(sums, dots)
-            else:
-                if wants_beta:
-                    self.blobs[-1].diff_array.reshape(-1)[...] += sums
-                if wants_gamma:
-                    bottom[1].diff_array.reshape(-1)[...] = dots
+            self.add_gradients(sums, dots)
+            if wants_gamma and len(bottom) > 1:
+                bottom[1].diff_array.reshape(-1)[...] = dots
         if propagate_down[0]:
             self.ops.normalise(dy, None, None, self.gain(bottom), None, self.framed(bottom[0].diff_array))

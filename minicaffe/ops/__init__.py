@@ -82,7 +82,9 @@ PLAIN = dict.fromkeys(_all_of("convolution"), "plain_convolution")
 
 # operation -> module of minicaffe.ops.cuda that overrides it with a CUDA kernel, or a library of NVIDIA's
 CUDA_OVERRIDES: dict[str, str] = {
-    **_all_of("im2col", "pooling", "lrn", "softmax", "smooth_l1", "roi_pool", "nms", "updates"),
+    **_all_of(
+        "im2col", "pooling", "lrn", "softmax", "smooth_l1", "roi_pool", "nms", "updates", "elementwise", "channels"
+    ),
     **dict.fromkeys(("conv", "conv_backward_data", "conv_backward_weights"), "convolution"),
     **dict.fromkeys(("matmul", "l2_norm", "add_matmul"), "products"),
     "add_rows": "accumulate",

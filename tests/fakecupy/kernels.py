@@ -47,10 +47,8 @@ def as_cpp(code: str) -> str:
 
 def _meets(code: str, kernel: str) -> bool:
     """Whether a kernel meets at __syncthreads, itself or in a function that it calls."""
-    helpers = [
-        each[1] for each in re.finditer(r"__device__ inline \w+ (\w+)\([^{]*\{(.*?)\n\}", code, re.DOTALL)
-        if "__syncthreads" in each[2]
-    ]  # fmt: skip
+    function = re.compile(r"__device__ inline \w+ (\w+)\([^{]*\{((?:(?!__device__).)*?)\n\}", re.DOTALL)
+    helpers = [each[1] for each in function.finditer(code) if "__syncthreads" in each[2]]
     return "__syncthreads" in kernel or any(f"{name}(" in kernel for name in helpers)
 
 

@@ -327,3 +327,86 @@ def test_strided_arrays_go_to_the_definition(device: Any, rng: np.random.Generat
     expected = y.copy()
     DEFINITION.pool_ave(x, (2, 2), (2, 2), (0, 0), expected)
     check_strided(lambda a, b: device.pool_ave(a, (2, 2), (2, 2), (0, 0), b), [x, y], [x, expected])
+
+
+# -- number by number -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1, 1.0, 2.0, -0.5])
+def test_rectify(device: Any, rng: np.random.Generator, dtype: Any, slope: float) -> None:
+    x = rng.standard_normal((3, 7, 5)).astype(dtype)
+    x[0, 0, 0], x[1, 1, 1] = np.nan, 0
+    same(device, "rectify", x, slope, np.empty_like(x))
+    dy = rng.standard_normal(x.shape).astype(dtype)
+    same(device, "rectify_backward", x, dy, slope, np.empty_like(x))
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0], [0.5, -2.0], [1.0, 0.25, 1.0], [2.0, 1.0, -1.0, 0.1]])
+@pytest.mark.parametrize("cut", [False, True])
+def test_weighted_sum(device: Any, rng: np.random.Generator, dtype: Any, weights: list[float], cut: bool) -> None:
+    xs = [rng.standard_normal((4, 9)).astype(dtype) for _ in weights]
+    ours, theirs = fakecupy.empty((4, 9), dtype), np.empty((4, 9), dtype)
+    before = launched()
+    device.weighted_sum([fakecupy.asarray(x) for x in xs], weights, ours, cut)
+    assert launched() == before + len(xs) - 1
+    DEFINITION.weighted_sum(xs, weights, theirs, cut)
+    np.testing.assert_allclose(ours.get(), theirs, rtol=0, atol=4 * np.finfo(dtype).eps)
+    device.weighted_sum([fakecupy.asarray(xs[0])], [3.0], ours)
+    np.testing.assert_array_equal(ours.get(), 3 * xs[0])
+
+
+def test_masked(device: Any, rng: np.random.Generator, dtype: Any) -> None:
+    x = rng.standard_normal((3, 50)).astype(dtype)
+    same(device, "masked", x, rng.random(x.shape) < 0.5, 2.0, np.empty_like(x))
+
+
+# -- channels ---------------------------------------------------------------------------------------------------------
+
+FRAMES = [(1, 3, 700), (4, 5, 9), (300, 2, 1), (2, 0, 3)]
+
+
+@pytest.mark.parametrize("shape", FRAMES)
+def test_channel_sums_and_moments(device: Any, rng: np.random.Generator, dtype: Any, shape: Any) -> None:
+    x, dy = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+    rounding = 64 * np.finfo(dtype).eps
+    for arguments in ((dy, x), (dy,)):
+        ours = device.channel_sums(*map(fakecupy.asarray, arguments))
+        for one, other in zip(ours, DEFINITION.channel_sums(*arguments), strict=True):
+            assert (one is None) == (other is None)
+            if one is not None:
+                np.testing.assert_allclose(one.get(), other, rtol=0, atol=rounding * shape[0] * shape[2])
+    for one, other in zip(device.channel_moments(fakecupy.asarray(x)), DEFINITION.channel_moments(x), strict=True):
+        np.testing.assert_allclose(one.get(), other, rtol=0, atol=rounding)
+
+
+@pytest.mark.parametrize("shape", FRAMES)
+@pytest.mark.parametrize("given", range(16))
+def test_normalise(device: Any, rng: np.random.Generator, dtype: Any, shape: Any, given: int) -> None:
+    x = rng.standard_normal(shape).astype(dtype)
+    mean, factor, gain, bias = (rng.standard_normal(shape[1]).astype(dtype) for _ in range(4))
+    if not given & 1:
+        mean = factor = None
+    arguments = x, mean, factor, gain if given & 2 else None, bias if given & 4 else None, np.empty_like(x)
+    kept = np.empty_like(x) if given & 8 else None
+    if x.size:
+        same(device, "normalise", *arguments, kept, bool(given & 4))
+
+
+@pytest.mark.parametrize("shape", FRAMES[:3])
+@pytest.mark.parametrize("given", range(16))
+def test_normalise_backward(device: Any, rng: np.random.Generator, dtype: Any, shape: Any, given: int) -> None:
+    dy, y, h = (rng.standard_normal(shape).astype(dtype) for _ in range(3))
+    factor, gain = (rng.standard_normal(shape[1]).astype(dtype) for _ in range(2))
+    batch = bool(given & 1)
+    arguments = dy, y if given & 2 else None, h if given & 4 or batch else None, factor, gain if given & 8 else None
+    ours, theirs = fakecupy.empty(shape, dtype), np.empty(shape, dtype)
+    found = device.normalise_backward(
+        *(each if each is None else fakecupy.asarray(each) for each in arguments), batch, ours
+    )
+    expected = DEFINITION.normalise_backward(*arguments, batch, theirs)
+    rounding = 64 * np.finfo(dtype).eps
+    np.testing.assert_allclose(ours.get(), theirs, rtol=0, atol=rounding * np.abs(theirs).max())
+    for one, other in zip(found, expected, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_allclose(one.get(), other, rtol=0, atol=rounding * shape[0] * shape[2])
