@@ -13,6 +13,7 @@ from typing import Any
 
 from minicaffe.ops.convolution import Geometry
 from minicaffe.ops.cpu import columns_kernels as kernels
+from minicaffe.ops.cpu import columns_passes as passes
 from minicaffe.ops.cpu import threads
 from minicaffe.ops.cpu.gemm import ROWS, multiply_code, padded
 from minicaffe.ops.cpu.images import Finish, Part, by_group, parts, room
@@ -109,10 +110,10 @@ def _convolve(left: tuple[Any, ...], depth: int, finish: Finish, source: Part, g
         block, pieces, chunk = total, 1, min(_rounded(math.ceil(K / PIECES), LANES), OUTPUTS)
         col, col_size, most = room("columns", depth * padded(total) + LANES), 0, min(chunk, most)
         least = WRITTEN // (total * math.prod(g.kernel)) + 1
-        run(kernels.write, source.channels, least, (0, total), columns, col, depth, math.prod(g.kernel))
+        run(passes.write, source.channels, least, (0, total), columns, col, depth, math.prod(g.kernel))
     M_size = most * padded(min(block, total))
     run(
-        kernels.convolve, pieces * math.ceil(K / chunk), 1,
+        passes.convolve, pieces * math.ceil(K / chunk), 1,
         (multiply_code(), block, total, chunk, K, most, depth, col_size, M_size), left, columns, col,
         room("M", threads.count() * M_size), finish[:3], target.flat, _image(target),
     )  # fmt: skip
@@ -126,7 +127,7 @@ def _convolve_back(left: tuple[Any, ...], errors: Part, g: Geometry, target: Par
     col_size, M_size = K * block, min(chunk, target.channels) * taps * block
     col, M = room("columns", threads.count() * col_size), room("M", threads.count() * M_size)
     run(
-        kernels.convolve_back, len(target.x) * math.ceil(target.channels / chunk), 1,
+        passes.convolve_back, len(target.x) * math.ceil(target.channels / chunk), 1,
         (multiply_code(), chunk, target.channels, block, K, col_size, M_size),
         left, errors.flat, _image(errors), col, M,
         target.flat, _image(target), _passing(target, errors, g),
@@ -152,7 +153,7 @@ def _correlate_few(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
         room(name, threads.count() * size) for name, size in (("columns", col_size), ("E", E_size), ("M", M_size))
     )
     run(
-        kernels.correlate_few, math.ceil(depth / chunk), 1,
+        passes.correlate_few, math.ceil(depth / chunk), 1,
         (multiply_code(), chunk, depth, total, K, col_size, E_size, M_size), columns, dy, dy_at, col, E, M, dW,
     )  # fmt: skip
 
@@ -171,7 +172,7 @@ def _correlate(source: Part, errors: Part, dW: Any, g: Geometry) -> None:
     D, columns = room("planes", pieces * depth * step), _columns(source, errors, g)
     col_size, E_size = min(chunk, depth) * block + LANES, block * step
     run(
-        kernels.correlate, pieces * chunks, 1,
+        passes.correlate, pieces * chunks, 1,
         (multiply_code(), pieces, chunk, depth, total, block, K, col_size, E_size),
         columns, errors.flat, _image(errors),
         room("columns", threads.count() * col_size), room("M", threads.count() * E_size), D,

@@ -17,7 +17,7 @@ import numpy as np
 from minicaffe.ops import im2col
 from minicaffe.ops.cpu.gemm import padded_to, panel_of
 from minicaffe.ops.cpu.kernel import called, kernel
-from minicaffe.ops.cpu.team import divide, work
+from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.vector import LANES, along, transpose
 
 _inside = called(im2col.inside)
@@ -26,7 +26,7 @@ _copy_three = along(lambda *vectors: vectors, 3)
 
 
 @called
-def _clear(col: Any, to: Any, count: Any) -> None:
+def clear(col: Any, to: Any, count: Any) -> None:
     for q in range(np.uintp(count)):
         col[np.uintp(to) + q] = 0
 
@@ -78,9 +78,9 @@ def frame(lo: int, hi: int, team: Any, channels: int, x: Any, passing: Any, out:
             for row in range(rows):
                 y, to = row * sh + place // sw - ph, ((plane * sh * sw + place) * rows + row) * columns
                 if y < 0 or y >= H:
-                    _clear(out, to, columns)
+                    clear(out, to, columns)
                     continue
-                _clear(out, to, begin)
+                clear(out, to, begin)
                 source, target = np.uintp(first + y * W + begin * sw + place % sw - pw), np.uintp(to + begin)
                 if sw == 1:
                     for q in range(np.uintp(end - begin)):
@@ -88,11 +88,11 @@ def frame(lo: int, hi: int, team: Any, channels: int, x: Any, passing: Any, out:
                 else:
                     for q in range(np.uintp(end - begin)):
                         out[target + q] = x[source + q * np.uintp(sw)]
-                _clear(out, to + end, columns - end)
+                clear(out, to + end, columns - end)
 
 
 @called
-def _write(rows: Any, positions: Any, source: Any, col: Any, room: Any, step: Any) -> None:
+def write_columns(rows: Any, positions: Any, source: Any, col: Any, room: Any, step: Any) -> None:
     """Write the columns of these positions (first and end) from images in frames, which are longer than need be.
 
     `rows` are the first and the end, and the first of col: either in panels with `room` rows, or rows `step` apart.
@@ -135,7 +135,7 @@ def _write(rows: Any, positions: Any, source: Any, col: Any, room: Any, step: An
 
 
 @called
-def _add_columns(rows: Any, positions: Any, col: Any, step: int, x: Any, passing: Any) -> None:
+def add_columns(rows: Any, positions: Any, col: Any, step: int, x: Any, passing: Any) -> None:
     """Add these rows of columns, `step` apart, to the elements of x that they would be read from."""
     start, stride, H, W, _, w, kh, kw, sh, sw, ph, pw, dh, dw = passing
     position = positions[0]
@@ -163,7 +163,7 @@ def _add_columns(rows: Any, positions: Any, col: Any, step: int, x: Any, passing
 
 
 @called
-def _finish(outputs: Any, positions: Any, M: Any, step: int, finish: Any, y: Any, image: Any) -> None:
+def write_outputs(outputs: Any, positions: Any, M: Any, step: int, finish: Any, y: Any, image: Any) -> None:
     """Write sums M, whose rows are `step` apart, to y: times gain, plus bias, but no less than the floor.
 
     `image`: where the first of y begins, how far apart they are, and how many positions they have.
@@ -185,7 +185,7 @@ def _finish(outputs: Any, positions: Any, M: Any, step: int, finish: Any, y: Any
 
 
 @called
-def _turn(positions: Any, x: Any, rows: int, image: Any, out: Any, room: int) -> None:
+def turn(positions: Any, x: Any, rows: int, image: Any, out: Any, room: int) -> None:
     """Transpose `rows` channels of these positions to panels of channels, with room for so many positions."""
     start, stride, size = image
     vectors, position = padded_to(rows) // LANES, positions[0]
@@ -222,7 +222,7 @@ def strips(lo: int, hi: int, team: Any, W: Any, rows: int, columns: int, S: Any)
 
 
 @called
-def _panels(lo: Any, hi: Any, x: Any, at: Any, size: Any, rows: Any, col: Any) -> None:
+def write_panels(lo: Any, hi: Any, x: Any, at: Any, size: Any, rows: Any, col: Any) -> None:
     """Copy the numbers lo..hi of `rows` rows to panels; the first begins at `at`, and they are `size` apart."""
     vectors, v = padded_to(hi - lo) // LANES, 0
     while v * LANES < hi - lo:
@@ -255,145 +255,3 @@ def add_gradient(lo: int, hi: int, team: Any, D: Any, parts: int, part: int, dW:
             for o in range(min(LANES, K - k)):
                 for r in range(rows):
                     dW[np.uintp((k + o) * depth + row + r)] += corner[np.uintp(o * LANES + r)]
-
-
-# -- what threads do --------------------------------------------------------------------------------------------------
-
-
-@called
-def _product(
-    code: Any, sizes: Any, a: Any, a_at: Any, a_steps: Any, b: Any, room: Any, c: Any, c_at: Any, c_row: Any, add: Any
-) -> None:
-    """Have `multiply`, whose code this is, multiply one matrix in this thread."""
-    zero, (strip, row, step) = np.intp(0), a_steps
-    work(
-        code, zero, np.intp(1),
-        (sizes, a, a_at, (zero, strip, row, step), b, zero, (zero, room), c, c_at, (zero, c_row), add),
-    )  # fmt: skip
-
-
-@kernel
-def write(lo: int, hi: int, team: Any, positions: Any, source: Any, col: Any, depth: int, taps: int) -> None:
-    """Write the columns of the channels lo..hi to panels with `depth` rows."""
-    if divide(lo, hi, team):
-        return
-    zero = np.intp(0)
-    _write((lo * taps, hi * taps, zero), positions, source, col, depth, zero)
-
-
-@kernel
-def convolve(
-    lo: int, hi: int, team: Any, cut: Any, left: Any, source: Any, col: Any, M: Any, finish: Any, y: Any, image: Any,
-) -> None:  # fmt: skip
-    """Compute the pieces lo..hi of y: some positions, of each of which first some outputs, then others.
-
-    `cut`: the code of `multiply`; positions in a piece, and all; outputs in a piece, and all; outputs at a time; length
-    of a column; numbers of a thread in col, or 0 if all columns are there already; those in M. `left`: weights, and
-    steps between strips of LANES rows, between rows and between columns.
-    """
-    if divide(lo, hi, team):
-        return
-    code, block, total, chunk, outputs, most, depth, col_size, M_size = cut
-    a, strip, a_row, a_step = left
-    col, M, zero = col[team[1] * col_size :], M[team[1] * M_size :], np.intp(0)
-    chunks = -(-outputs // chunk)
-    for piece in range(lo, hi):
-        positions = piece // chunks * block, min(piece // chunks * block + block, total)
-        length = padded_to(positions[1] - positions[0])
-        if col_size:
-            _write((zero, depth, zero), positions, source, col, depth, zero)
-        first = piece % chunks * chunk
-        for k in range(first, min(first + chunk, outputs), most):
-            end = min(k + most, first + chunk, outputs)
-            left_at = k // LANES * strip + k % LANES * a_row
-            sizes = end - k, length // LANES, depth
-            _product(code, sizes, a, left_at, (strip, a_row, a_step), col, depth, M, zero, length, k < zero)
-            _finish((k, end), positions, M, length, finish, y, image)
-
-
-@kernel
-def convolve_back(
-    lo: int, hi: int, team: Any, cut: Any, left: Any, dy: Any, errors: Any, col: Any, M: Any, x: Any, target: Any,
-    passing: Any,
-) -> None:  # fmt: skip
-    """Compute the pieces lo..hi of x: some channels of an image, which other positions add to than are its own.
-
-    `cut`: the code of `multiply`; channels in a piece, and all; positions at a time; outputs; numbers of a thread in
-    col, and in M. `errors` and `target`: where the first image begins, how far apart they are, and how many positions
-    they have.
-    """
-    if divide(lo, hi, team):
-        return
-    code, chunk, channels, block, K, col_size, M_size = cut
-    a, strip, a_row, a_step = left
-    col, M, zero = col[team[1] * col_size :], M[team[1] * M_size :], np.intp(0)
-    start, stride, size = target
-    taps, chunks = passing[6] * passing[7], -(-channels // chunk)
-    for piece in range(lo, hi):
-        n, c = piece // chunks, piece % chunks * chunk
-        end = min(c + chunk, channels)
-        first, count = c * taps, (end - c) * taps
-        _clear(x, start + n * stride + c * size, (end - c) * size)
-        for position in range(0, errors[2], block):
-            stop = min(position + block, errors[2])
-            length = padded_to(stop - position)
-            _panels(position, stop, dy, errors[0] + n * errors[1], errors[2], K, col)
-            left_at = first // LANES * strip + first % LANES * a_row
-            sizes = count, length // LANES, K
-            _product(code, sizes, a, left_at, (strip, a_row, a_step), col, K, M, zero, length, first < zero)
-            positions = n * errors[2] + position, n * errors[2] + stop
-            _add_columns((first, first + count), positions, M, length, x, passing)
-
-
-@kernel
-def correlate(
-    lo: int, hi: int, team: Any, cut: Any, source: Any, dy: Any, errors: Any, col: Any, E: Any, D: Any
-) -> None:
-    """Sum the products of columns and errors for the pieces lo..hi: some positions, first of some rows, then of others.
-
-    `cut`: the code of `multiply`; pieces of positions; rows in a piece, and all; positions in all, and at a time;
-    outputs; numbers of a thread in col, and in E. D holds [piece of positions][row][output, padded].
-    """
-    if divide(lo, hi, team):
-        return
-    code, pieces, chunk, depth, total, block, K, col_size, E_size = cut
-    col, E, zero = col[team[1] * col_size :], E[team[1] * E_size :], np.intp(0)
-    step, chunks = padded_to(K), -(-depth // chunk)
-    for item in range(lo, hi):
-        piece, row = item // chunks, item % chunks * chunk
-        rows, end = min(chunk, depth - row), total * (piece + 1) // pieces
-        begin = total * piece // pieces
-        for position in range(begin, end, block):
-            stop = min(position + block, end)
-            _write((row, row + rows, row), (position, stop), source, col, zero, block)
-            _turn((position, stop), dy, K, errors, E, block)
-            sizes, steps = (rows, step // LANES, stop - position), (LANES * block, block, np.intp(1))
-            _product(code, sizes, col, zero, steps, E, block, D, (piece * depth + row) * step, step, position > begin)
-
-
-@kernel
-def correlate_few(
-    lo: int, hi: int, team: Any, cut: Any, source: Any, dy: Any, dy_at: int, col: Any, E: Any, M: Any, dW: Any
-) -> None:
-    """Add the products of errors and columns to dW for some rows of columns at a time, where positions are few.
-
-    `cut`: the code of `multiply`; rows at a time, and all; positions; outputs; numbers of a thread in col, E and M.
-    From dy_at on, dy holds [output][position].
-    """
-    if divide(lo, hi, team):
-        return
-    code, chunk, depth, total, K, col_size, E_size, M_size = cut
-    zero, thread = np.intp(0), team[1]
-    col, E, M = col[thread * col_size :], E[thread * E_size :], M[thread * M_size :]
-    for piece in range(lo, hi):
-        row = piece * chunk
-        rows = min(chunk, depth - row)
-        length = padded_to(rows)
-        _write((row, row + rows, row), (zero, total), source, col, zero, total)
-        _turn((zero, total), col, rows, (zero, zero, total), E, total)
-        sizes, steps = (K, length // LANES, total), (LANES * total, total, np.intp(1))
-        _product(code, sizes, dy, dy_at, steps, E, total, M, zero, length, row < zero)
-        for k in range(K):
-            source_at, to = np.uintp(k * length), np.uintp(k * depth + row)
-            for q in range(np.uintp(rows)):
-                dW[to + q] += M[source_at + q]
