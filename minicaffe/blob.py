@@ -121,17 +121,21 @@ class Blob:
         self._shape = shape
         self.count = math.prod(shape)
         if self.count > self._data.capacity:
-            self._data = self._memory(self.count)
+            self._data = self._memory(self.count, self._data.pool)
         if self.count > self._diff.capacity:
-            self._diff = self._memory(self.count)
+            self._diff = self._memory(self.count, self._diff.pool)
         self._array_of = self._diff_array_of = None
 
-    def _memory(self, capacity: int) -> Memory:
+    def _memory(self, capacity: int, pool: Any = None) -> Memory:
+        """Return new memory; `pool` is where that which it replaces would have come from."""
         if self.xp is np:
-            return Memory(capacity, self.dtype)
-        from minicaffe.device_memory import DeviceMemory
+            memory = Memory(capacity, self.dtype)
+        else:
+            from minicaffe.device_memory import DeviceMemory
 
-        return DeviceMemory(capacity, self.dtype, self.xp)
+            memory = DeviceMemory(capacity, self.dtype, self.xp)
+        memory.pool = pool
+        return memory
 
     def reshape_like(self, other: Blob) -> None:
         self.reshape(*other._shape)

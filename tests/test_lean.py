@@ -113,6 +113,17 @@ def test_a_larger_input_takes_new_memory_and_a_smaller_one_the_old() -> None:
         np.testing.assert_array_equal(net.blobs["pool"].data, whole.blobs["pool"].data)
 
 
+def test_memory_that_grew_is_shared_as_before() -> None:
+    text = CONVS.split('layer { name: "cat"', maxsplit=1)[0]
+    net, other = (build(text, minicaffe.TEST, lean=True) for _ in range(2))
+    for each, sizes in ((net, (12, 30)), (other, (30,))):
+        for size in sizes:
+            each.blobs["data"].reshape(1, 3, size, size)
+            each.forward(data=np.zeros((1, 3, size, size)), label=np.zeros(2))
+    assert net._lean is not None and other._lean is not None
+    assert net._lean.pool.nbytes <= 1.5 * other._lean.pool.nbytes
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in (GOLDEN / "layers").glob("*.npz")))
 def test_every_recorded_layer_runs_lean(name: str) -> None:
     with np.load(GOLDEN / "layers" / f"{name}.npz") as arrays:

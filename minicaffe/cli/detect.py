@@ -40,16 +40,14 @@ def run(args: argparse.Namespace) -> None:
     flags.use_device(args)
 
     from minicaffe.data import images
-    from minicaffe.detection.detect import detect
+    from minicaffe.detection.detect import detect, load
     from minicaffe.detection.draw import draw, save
     from minicaffe.detection.proposals import choose_source, read_proposals
-    from minicaffe.net import Net
-    from minicaffe.phase import TEST
     from minicaffe.solver.log import init_log
 
     init_log(1)
     with detection.configured(args) as cfg:
-        net = Net(args.model, TEST, weights=args.weights)
+        net = load(args.model, args.weights, cfg)
         dataset = photographs(args.images, class_names(args, net, cfg))
         dataset.report(cfg.BAD_DATA)
         proposals = read_proposals(choose_source(dataset, cfg.TEST, cfg, args.proposals), dataset, cfg)

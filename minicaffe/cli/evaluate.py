@@ -71,13 +71,11 @@ def run(args: argparse.Namespace) -> None:
 def detect_all(model: str, args: argparse.Namespace, cfg: Config, dataset: Dataset) -> Detections:
     """Run the net over every photograph."""
     from minicaffe.cli.progress import Progress
-    from minicaffe.detection.detect import detect_dataset
+    from minicaffe.detection.detect import detect_dataset, load
     from minicaffe.detection.proposals import choose_source, read_proposals
-    from minicaffe.net import Net
-    from minicaffe.phase import TEST
 
     proposals = read_proposals(choose_source(dataset, cfg.TEST, cfg, args.proposals), dataset, cfg)
-    net = Net(model, TEST, weights=args.weights)
+    net = load(model, args.weights, cfg)
     with Progress("image") as progress:
         return detect_dataset(net, dataset, proposals, cfg, detection.options(args), progress.update)
 

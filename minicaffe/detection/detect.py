@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ from minicaffe.detection.image_blob import pyramid
 from minicaffe.detection.results import Detections, no_detections
 from minicaffe.detection.voting import vote
 from minicaffe.errors import DataError, NetError, did_you_mean
+from minicaffe.net import Net
+from minicaffe.phase import TEST
+from minicaffe.proto import read_net
 
 CANONICAL_AREA = 224 * 224  # of a box at the scale ImageNet nets know objects
 
@@ -45,6 +49,14 @@ class Options:
 
 
 # -- the net ----------------------------------------------------------------------------------------------------------
+
+
+def load(model: str | Path, weights: Any, cfg: Config | None = None) -> Net:
+    """Return the detector of a test prototxt with its weights; only what is read after a pass stays in memory."""
+    cfg = cfg or config.cfg
+    definition = read_net(model)
+    made = {top for layer in definition.layer for top in layer.top}
+    return Net(definition, TEST, weights=weights, lean=made & {_scores(cfg), "bbox_pred"} or True)
 
 
 def im_detect(
