@@ -24,6 +24,7 @@ from minicaffe.ops.cpu import threads
 from minicaffe.ops.im2col import conv_output_size
 
 PASSES = "forward", "backward_data", "backward_weights"
+TURN = 0.03  # seconds
 
 
 class Shape(NamedTuple):
@@ -110,15 +111,20 @@ NETS: dict[str, list[Shape]] = {
 
 
 def fastest(runs: list[Callable[[], Any]], seconds: float, clock: Callable[[], float]) -> list[float]:
-    """Run all in turn for so long, three times at least; return the shortest time of each."""
+    """Run all in turn for so long, each some times in a row, three times at least; return the shortest time of each.
+
+    The threads of the one before spin for a while after their turn, so a turn lasts longer than that.
+    """
     for run in runs:
         run()
     least, end, rounds = [float("inf")] * len(runs), time.perf_counter() + seconds, 0
     while rounds < 3 or time.perf_counter() < end:
         for i, run in enumerate(runs):
-            start = clock()
-            run()
-            least[i] = min(least[i], clock() - start)
+            over = time.perf_counter() + TURN
+            while time.perf_counter() < over:
+                start = clock()
+                run()
+                least[i] = min(least[i], clock() - start)
         rounds += 1
     return least
 
