@@ -98,11 +98,7 @@ class BatchNorm(Layer):
         scale, *others = followers
         if not isinstance(scale, Scale):
             return only_relu(followers)
-        return (
-            len(scale.blobs) > scale.param.scale_param.bias_term
-            and scale.frame == self.frame
-            and (not others or only_relu(others))
-        )
+        return scale.learns_channels(self.channels) and (not others or only_relu(others))
 
     def forward_with(self, followers: Sequence[Layer], bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Normalise, scale and rectify. The Scale layer's x is y here: one copy of it serves both in backward."""

@@ -57,6 +57,11 @@ class Scale(Broadcast):
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         self.forward_with((), bottom, top)
 
+    def learns_channels(self, channels: int) -> bool:
+        """Whether γ is learned, one number for each of so many channels on axis 1, whatever shape x takes."""
+        learned = len(self.blobs) > self.param.scale_param.bias_term
+        return learned and self.param.scale_param.axis == 1 and self.blobs[0].shape == (channels,)
+
     def absorbs(self, followers: Sequence[Layer]) -> bool:
         return only_relu(followers)
 

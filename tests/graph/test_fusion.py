@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import minicaffe
+from minicaffe import layer as layers
 from minicaffe.graph import Fusion, find_fusions
+from minicaffe.layers.relu import ReLU
 from minicaffe.proto import prototxt, schema
 from minicaffe.rng import Streams
 
@@ -113,6 +115,29 @@ def test_what_no_backward_will_need_is_not_kept_and_changes_nothing(chain: str) 
 )
 def test_what_would_be_another_arithmetic_is_left_alone(layers: tuple[str, ...]) -> None:
     assert not net_of(*layers, phase=minicaffe.TRAIN).fusions
+
+
+class Capped(ReLU):
+    """A user's layer: a ReLU with another arithmetic."""
+
+    def function(self, x: np.ndarray, y: np.ndarray) -> None:
+        np.clip(x, 0, 0.01, out=y)
+
+
+def test_a_users_layer_is_never_taken_for_the_one_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(layers._registry, "ReLU", Capped)
+    net = net_of(CONV, RELU, phase=minicaffe.TEST)
+    assert not net.fusions
+    net.blobs["data"].data[...] = np.random.RandomState(3).standard_normal((2, 3, 9, 8))
+    net.forward()
+    assert net.blobs["x"].data.max() == np.float32(0.01)
+
+
+def test_a_scale_of_all_channels_is_none_for_each_channel() -> None:
+    """With one channel and one image the two look alike, until the shape changes."""
+    scale = 'layer { name: "scale" type: "Scale" bottom: "x" top: "x" scale_param { num_axes: 0 } }'
+    copy = 'layer { name: "copy" type: "Power" bottom: "data" top: "x" }'
+    assert not net_of(copy, CONV_NORM, scale, LOSS, phase=minicaffe.TRAIN).backward_fusions
 
 
 def test_a_range_of_layers_ends_where_it_was_told_to() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,6 +103,73 @@ def test_an_error_in_a_thread_is_raised() -> None:
 
     with pytest.raises(ValueError, match="from a thread"):
         threads.split(10, 1, work)
+
+
+@kernel
+def fill(lo, hi, team, size, out):
+    if divide(lo, hi, team):
+        return
+    for i in range(lo, hi):
+        room = np.empty(size, np.float32)
+        room[0] = 1
+        out[i] = room[0]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_kernel_that_gets_no_memory_raises(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "count", lambda: count)
+    with pytest.raises(MemoryError):
+        threads.run(fill, 8, 1, 1 << 55, np.zeros(8))
+    out = np.zeros(8)
+    threads.run(fill, 8, 1, 1, out)
+    assert out.all()
+
+
+@pytest.mark.usefixtures("many")
+def test_an_error_waits_until_all_threads_are_done() -> None:
+    done: list[int] = []
+
+    def work(item: int) -> None:
+        if item == 0:
+            raise ValueError
+        time.sleep(0.05)
+        done.append(item)
+
+    with pytest.raises(ValueError):
+        threads.share(4, work)
+    finished = len(done)
+    time.sleep(0.2)
+    assert len(done) == finished
+
+
+@pytest.mark.usefixtures("many")
+def test_threads_that_begin_together_hire_each_member_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = threads._Member.__init__
+
+    def slowly(self: threads._Member, *arguments: Any) -> None:
+        begin(self, *arguments)
+        time.sleep(0.01)
+
+    monkeypatch.setattr(threads._Member, "__init__", slowly)
+    monkeypatch.setattr(threads._office, "crew", None)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: threads.share(3, lambda item: None), range(4)))
+        list(pool.map(lambda _: threads.team(5, 1), range(4)))
+    assert [member.number for member in threads._crew().members] == [1, 2, 3, 4]
+    threads._crew().stop()
+
+
+def test_kernels_may_run_while_the_interpreter_ends() -> None:
+    program = (
+        "import atexit\nfrom minicaffe.ops.cpu import threads\n"
+        "def late(): threads.share(4, print)\n"
+        "atexit.register(late)\nthreads.share(4, id)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "OMP_NUM_THREADS": "2"}, capture_output=True, text=True,
+        check=True, timeout=60,
+    )  # fmt: skip
+    assert sorted(done.stdout.split()) == ["0", "1", "2", "3"]
 
 
 def everything() -> list[np.ndarray]:

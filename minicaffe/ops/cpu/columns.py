@@ -81,9 +81,7 @@ def _image(part: Part) -> tuple[int, int, int]:
 def _columns(x: Part, y: Part, g: Geometry) -> tuple[Any, ...]:
     """Return what kernels make columns of x from."""
     passing = _passing(x, y, g)
-    rows, columns = (
-        -(-(size + 2 * pad) // stride) for size, pad, stride in zip(x.x.shape[2:], g.pad, g.stride, strict=True)
-    )
+    rows, columns = kernels.frame_size(passing)
     planes, size = len(x.x) * x.channels, math.prod(g.stride) * rows * columns
     frames = room("frames", planes * size + LANES)
     run(kernels.frame, planes, FRAMED // size, x.channels, x.flat, passing, frames)

@@ -54,11 +54,17 @@ def _run(position: Any, hi: Any, passing: Any) -> Any:
     return position // (h * w), position // w % h, j, min(w - j, hi - position)
 
 
-@called
-def _frame_size(passing: Any) -> Any:
-    """Return rows and columns of an image in its frame that a stride steps on from one place."""
-    _, _, H, W, _, _, _, _, sh, sw, ph, pw, _, _ = passing
-    return -(-(H + 2 * ph) // sh), -(-(W + 2 * pw) // sw)
+def frame_size(passing: Any) -> Any:
+    """Return how many rows and columns of an image in its frame a stride steps on from one place.
+
+    As many as are read: a window larger than the padded image may have one position (Caffe rounds towards zero), and
+    reaches beyond.
+    """
+    _, _, _, _, h, w, kh, kw, sh, sw, _, _, dh, dw = passing
+    return h + (kh - 1) * dh // sh, w + (kw - 1) * dw // sw
+
+
+_frame_size = called(frame_size)
 
 
 @kernel

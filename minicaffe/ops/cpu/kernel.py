@@ -54,7 +54,8 @@ def _compiled(function: Function, **options: Any) -> Function:
 @lru_cache(maxsize=1)
 def _stamp() -> tuple[Any, ...]:
     """Return what all kernels depend on besides their own file and the processor."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    here = Path(__file__).parent
+    files = [*sorted(here.glob("*.py")), here.parent / "im2col.py"]
     return tuple(file.stat().st_mtime_ns for file in files), os.environ.get("MINICAFFE_LANES", "")
 
 

@@ -36,10 +36,10 @@ from minicaffe.ops.cpu.kernel import kernel
 
 LINE = 64
 # The number of the present call; who is at work; the call's code, its arguments, how many threads may take part;
-# whether the board is in use; whether idle threads are wanted elsewhere; the code of `together`; and then of each
-# thread, where it is.
-CALL, GATE, CODE, ARGUMENTS, SEATS, USED, LEAVE, TOGETHER = range(0, 8 * LINE, LINE)
-FIELDS = 8
+# whether the board is in use; the code of `together`; and then of each thread, where it is, and at LEAVE from there
+# whether it is wanted elsewhere.
+CALL, GATE, CODE, ARGUMENTS, SEATS, USED, TOGETHER = range(0, 7 * LINE, LINE)
+FIELDS, LEAVE = 7, 8
 HERE, AWAY, CALLED = range(3)
 """Where a thread is: it looks at the board; it does not, and has to be called; it has been called."""
 OPEN = 1 << 40
@@ -177,7 +177,7 @@ def serve(board: int, thread: int, seen: int, looks: int) -> int:
     place = board + (FIELDS + thread) * LINE
     _store(place, HERE)
     idle = 0
-    while idle < looks and _load(board + LEAVE) == 0:
+    while idle < looks and _load(place + LEAVE) == 0:
         latest = _load(board + CALL)
         if latest == seen:
             idle += 1
@@ -217,12 +217,13 @@ def divide(typing, lo, hi, team):
                 with tell:
                     builder.store(job, builder.inttoptr(board, _INT.as_pointer()))
                 with work:
-                    raw = _pack(builder, [lo, hi, step, *kernel.args[7:]])
+                    room = _pack(builder, [lo, hi, step, _INT(0), *kernel.args[7:]])
                     place = builder.inttoptr(builder.add(board, _INT(TOGETHER)), _INT.as_pointer())
                     unused = [builder.bitcast(cgutils.alloca_once(builder, _INT, 4), a.type) for a in kernel.args[:2]]
                     code = ir.FunctionType(ir.IntType(32), [*(value.type for value in unused), *[_INT] * 4])
                     address = builder.inttoptr(builder.load(place), code.as_pointer())
-                    builder.call(address, [*unused, board, job, builder.ptrtoint(raw, _INT), seats])
+                    builder.call(address, [*unused, board, job, builder.ptrtoint(room, _INT), seats])
+                    _raise_if_failed(context, builder, room)
         return divided
 
     return types.boolean(lo, hi, team), generate
@@ -240,8 +241,9 @@ def work(typing, code, thread, items, arguments):
         code, thread, items, packed = values
         each = cgutils.unpack_tuple(builder, packed)
         flat = context.get_arg_packer(signature.args[3].types).as_arguments(builder, each)
-        raw = _pack(builder, [_INT(0), items, items, *flat])
-        builder.call(builder.inttoptr(code, _JOB.as_pointer()), [builder.bitcast(raw, _BYTES), thread])
+        room = _pack(builder, [_INT(0), items, items, _INT(0), *flat])
+        builder.call(builder.inttoptr(code, _JOB.as_pointer()), [builder.bitcast(room, _BYTES), thread])
+        _raise_if_failed(context, builder, room)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp, arguments), generate
@@ -255,9 +257,19 @@ def _pack(builder: Any, values: Any) -> Any:
     return room
 
 
+def _raise_if_failed(context: Any, builder: Any, room: Any) -> None:
+    """Raise the one exception that there is in a kernel, in whichever thread it was: no memory for an array."""
+    failed = builder.load(cgutils.gep_inbounds(builder, room, 0, 3))
+    with builder.if_then(builder.icmp_signed("!=", failed, _INT(0)), likely=False):
+        context.call_conv.return_user_exc(builder, MemoryError, ("no memory for what a kernel works in",))
+
+
 def _job(kernel: Any) -> Any:
-    """Return a function that calls the kernel with packed arguments: next item, end, items at a time, all others."""
-    packed = ir.LiteralStructType([_INT, _INT, _INT, *(value.type for value in kernel.args[7:])])
+    """Return a function that calls the kernel with packed arguments.
+
+    They are the next item, the end, how many items at a time, whether one of the calls failed; and then all others.
+    """
+    packed = ir.LiteralStructType([_INT] * 4 + [value.type for value in kernel.args[7:]])
     job = ir.Function(kernel.module, _JOB, kernel.module.get_unique_name("job"))
     job.linkage = "internal"
     begin, turn, some, end = (job.append_basic_block(name) for name in ("begin", "turn", "some", "end"))
@@ -265,8 +277,8 @@ def _job(kernel: Any) -> Any:
     raw, thread = job.args
     room = builder.bitcast(raw, packed.as_pointer())
     places = [cgutils.gep_inbounds(builder, room, 0, place) for place in range(len(packed.elements))]
-    hi, step, *others = (builder.load(place) for place in places[1:])
-    # What it returns and which exception it raises: nothing, in either case.
+    hi, step, *others = (builder.load(place) for place in (*places[1:3], *places[4:]))
+    # What it returns, which is nothing, and its exception.
     unused = [builder.bitcast(builder.alloca(_INT, 4), argument.type) for argument in kernel.args[:2]]
     builder.branch(turn)
     builder.position_at_end(turn)
@@ -275,7 +287,9 @@ def _job(kernel: Any) -> Any:
     builder.position_at_end(some)
     stop = builder.add(at, step)
     stop = builder.select(builder.icmp_signed("<", stop, hi), stop, hi)
-    builder.call(kernel, [*unused, at, stop, _INT(0), thread, _INT(0), *others], attrs=("noinline",))
+    status = builder.call(kernel, [*unused, at, stop, _INT(0), thread, _INT(0), *others], attrs=("noinline",))
+    with builder.if_then(builder.icmp_signed("!=", status, status.type(0)), likely=False):
+        builder.store_atomic(_INT(1), places[3], "seq_cst", 8)
     builder.branch(turn)
     builder.position_at_end(end)
     builder.ret_void()

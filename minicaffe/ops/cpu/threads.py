@@ -7,7 +7,8 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any
@@ -47,8 +48,12 @@ class _Member(threading.Thread):
             seen = self.crew.serve(self.crew.address, self.number, seen, LOOKS)
             work = self.inbox.get()
             if work is not None:
-                self.crew.leave[0] = 0
+                self.crew.wanted[self.number] = 0
                 work()
+
+
+_boards: list[Any] = []
+"""Every board there was: a call that goes on while OMP_NUM_THREADS changes still looks at its own."""
 
 
 class _Crew:
@@ -61,55 +66,80 @@ class _Crew:
         fields = np.zeros((team.FIELDS + MOST + 1) * line, np.int64)
         fields = fields[-fields.ctypes.data % team.LINE // 8 :]
         fields[team.GATE // 8] = team.CLOSED
-        self.fields, self.leave, self.places = fields, fields[team.LEAVE // 8 :], fields[team.FIELDS * line :: line]
+        _boards.append(fields)
+        self.fields, self.places = fields, fields[team.FIELDS * line :: line]
+        self.wanted = fields[team.FIELDS * line + team.LEAVE // 8 :: line]
         self.away, self.called = team.AWAY, team.CALLED
         self.address: int = fields.ctypes.data
         self.serve = team.serve
         self.serve(self.address, 0, 0, 0)  # compiled here, not by each of its threads
         team.together(self.address, 0, 0, 0)
         self.members: list[_Member] = []
-        self.free = threading.Lock()
+        self.free, self.hiring = threading.Lock(), threading.Lock()
         self.over = False
         atexit.register(self.stop)
 
     def call(self, helpers: int) -> None:
         """See to it that so many members look at the board, or will in a moment."""
-        self.hire(helpers)
-        for member in self.members[:helpers]:
+        for member in self.hire(helpers):
             if self.places[member.number] == self.away:
                 self.places[member.number] = self.called
                 member.inbox.put(None)
 
-    def hire(self, helpers: int) -> None:
-        while len(self.members) < helpers:
-            self.members.append(_Member(len(self.members) + 1, self))
-            self.members[-1].start()
+    def hire(self, helpers: int) -> list[_Member]:
+        """Return so many members; fewer, if the system lets no more threads begin, or all have gone home."""
+        if len(self.members) < helpers and not self.over:
+            with self.hiring, suppress(RuntimeError):
+                while len(self.members) < helpers:
+                    member = _Member(len(self.members) + 1, self)
+                    member.start()
+                    self.members.append(member)
+        return self.members[:helpers]
 
     def stop(self) -> None:
+        """Send all members home, after what is shared just now; those who share something later work alone."""
         atexit.unregister(self.stop)
-        self.over, self.leave[0] = True, 1
+        with self.free:
+            self.over = True
+        self.wanted[:] = 1
         for member in self.members:
             member.inbox.put(None)
         for member in self.members:
             member.join()
 
 
-@lru_cache(maxsize=1)
+class _Office:
+    """Where the crew of this process is found."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.crew: _Crew | None = None
+
+    def open(self) -> None:
+        self.__init__()  # type: ignore[misc]
+
+
+_office = _Office()
+
+
 def _crew() -> _Crew:
-    return _Crew()
+    if _office.crew is None:
+        with _office.lock:
+            _office.crew = _office.crew or _Crew()
+    return _office.crew
 
 
 def recount() -> None:
-    """Look at OMP_NUM_THREADS again, which has changed."""
+    """Look at OMP_NUM_THREADS again, which has changed. Nobody may be calling kernels meanwhile."""
     count.cache_clear()
-    if _crew.cache_info().currsize:
-        _crew().stop()
-    _crew.cache_clear()
+    crew, _office.crew = _office.crew, None
+    if crew is not None:
+        crew.stop()
 
 
 if hasattr(os, "register_at_fork"):
     # A child process has none of its parent's threads, so it needs a crew of its own.
-    os.register_at_fork(after_in_child=_crew.cache_clear)
+    os.register_at_fork(after_in_child=_office.open)
 
 
 def team(items: int, least: int) -> tuple[int, int, int]:
@@ -147,14 +177,15 @@ def share(items: int, work: Callable[[int], None]) -> None:
     """Call work(item), in Python, for 0..items, each in whichever thread is free next: items of a millisecond or so."""
     helpers = min(count(), items) - 1
     crew = _crew() if helpers > 0 else None
-    if crew is None or not crew.free.acquire(blocking=False):  # or within a call of this function
-        for item in range(items):
-            work(item)
-        return
-    try:
-        _share(crew, helpers, items, work)
-    finally:
-        crew.free.release()
+    if crew is not None and crew.free.acquire(blocking=False):  # else this is within a call of this function
+        try:
+            if not crew.over:
+                _share(crew, helpers, items, work)
+                return
+        finally:
+            crew.free.release()
+    for item in range(items):
+        work(item)
 
 
 def _share(crew: _Crew, helpers: int, items: int, work: Callable[[int], None]) -> None:
@@ -164,14 +195,16 @@ def _share(crew: _Crew, helpers: int, items: int, work: Callable[[int], None]) -
         while (item := next(turns)) < items:
             work(item)
 
-    crew.hire(helpers)
-    crew.leave[0] = 1
-    others = [_post(member, take) for member in crew.members[:helpers]]
+    members = crew.hire(helpers)
+    for member in members:
+        crew.wanted[member.number] = 1
+    others = [_post(member, take) for member in members]
     try:
         take()
     finally:
-        for other in others:
-            other.result()
+        wait(others)  # before an exception of any goes on
+    for other in others:
+        other.result()
 
 
 def _post(member: _Member, take: Callable[[], None]) -> Future[None]:

@@ -156,7 +156,7 @@ def test_columns(shape: Case) -> None:
 @pytest.mark.parametrize(
     ("N", "channels", "outputs", "group", "axis"),
     [(2, 3, 24, 1, (67, 11, 4, 0, 1)), (2, 48, 40, 2, (27, 5, 1, 2, 1)), (1, 40, 20, 1, (40, 3, 1, 2, 2)),
-     (5, 700, 9, 1, (5, 3, 2, 1, 1))],
+     (5, 700, 9, 1, (5, 3, 2, 1, 1)), (2, 3, 4, 1, (2, 3, 2, 0, 1)), (1, 5, 20, 1, (8, 5, 4, 0, 2))],
 )  # fmt: skip
 def test_columns_in_blocks(N: int, channels: int, outputs: int, group: int, axis: tuple[int, ...]) -> None:
     agrees(case(N, channels, outputs, group, [axis, axis]))
