@@ -101,14 +101,15 @@ class Walk:
         Where someone looks at every layer, with a callback or `debug_info`, each of them does.
         """
         end = self.fusions.get(i, i)
-        watched = self.debug_info or self._callbacks["before_forward"] or self._callbacks["after_forward"]
-        return i if watched or end > last else end
+        return i if self._watched("forward") or end > last else end
 
     def group_begin(self, i: int, last: int) -> int:
         """As `group_end`, for a backward pass from layer `i` down to `last`."""
         begin = self.backward_fusions.get(i, i)
-        watched = self.debug_info or self._callbacks["before_backward"] or self._callbacks["after_backward"]
-        return i if watched or begin < last else begin
+        return i if self._watched("backward") or begin < last else begin
+
+    def _watched(self, half: str) -> bool:
+        return self.debug_info or any(self._callbacks[f"{when}_{half}"] for when in ("before", "after"))
 
     def _attempt(self, index: int, run: Callable[..., Any], *arguments: Any) -> Any:
         """Run a part of layer `index`."""

@@ -31,7 +31,7 @@ from minicaffe.blob import Blob
 from minicaffe.layer import Layer, register
 from minicaffe.layers.fork_fields import refuse
 from minicaffe.layers.relu import ReLU, only_relu
-from minicaffe.layers.scale import Scale
+from minicaffe.layers.scale import Scale, scale_among
 from minicaffe.phase import TEST
 
 
@@ -104,7 +104,7 @@ class BatchNorm(Layer):
         """Normalise, scale and rectify. The Scale layer's x is y here: one copy of it serves both in backward."""
         x, y = bottom[0].array.reshape(self.frame), top[0].array.reshape(self.frame)
         mean = self.statistics(x)
-        scale = next((layer for layer in followers if isinstance(layer, Scale)), None)
+        scale = scale_among(followers)
         rectify = isinstance(followers[-1], ReLU)
         keeps = not self.use_global or (scale is not None and scale.reads_x(top))
         kept = self.kept(y) if keeps else None
@@ -160,12 +160,12 @@ class BatchNorm(Layer):
             self.ops.normalise_backward(dy, None, self.kept_y, self.factor, None, True, dx)
 
     def absorbs_backward(self, followers: Sequence[Layer]) -> bool:
-        return type(self).absorbs(self, followers)
+        return self.absorbs(followers)
 
     def backward_with(self, followers: Sequence[Layer], top: Sequence[Blob], bottom: Sequence[Blob]) -> None:
         """Rectify, scale and normalise, backwards; where y was 0 is read from the top."""
         dy, dx = top[0].diff_array.reshape(self.frame), bottom[0].diff_array.reshape(self.frame)
-        scale = next((layer for layer in followers if isinstance(layer, Scale)), None)
+        scale = scale_among(followers)
         y = top[0].array.reshape(self.frame) if isinstance(followers[-1], ReLU) else None
         gain, h = None if scale is None else scale.gain(top), None if self.use_global else self.kept_y
         if h is None and scale is not None:

@@ -25,7 +25,7 @@ from minicaffe.layer import Layer, register
 from minicaffe.layers.batch_norm import BatchNorm
 from minicaffe.layers.conv_geometry import Ints, read_geometry
 from minicaffe.layers.relu import ReLU, only_relu
-from minicaffe.layers.scale import Scale
+from minicaffe.layers.scale import scale_among
 
 
 @register("Convolution", v1="CONVOLUTION")
@@ -82,7 +82,7 @@ class Convolution(Layer):
 
     def forward_with(self, followers: Sequence[Layer], bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         norm = followers[0] if followers and isinstance(followers[0], BatchNorm) else None
-        scale = next((layer for layer in followers if isinstance(layer, Scale)), None)
+        scale = scale_among(followers)
         if norm is not None and scale is not None and scale.reads_x(top):
             # Its backward needs what stands between the layers.
             self.forward(bottom, top)

@@ -113,3 +113,8 @@ class Scale(Broadcast):
                 bottom[1].diff_array.reshape(-1)[...] = dots
         if propagate_down[0]:
             self.ops.normalise(dy, None, None, self.gain(bottom), None, self.framed(bottom[0].diff_array))
+
+
+def scale_among(followers: Sequence[Layer]) -> Scale | None:
+    """Return the Scale layer among layers, if there is one."""
+    return next((layer for layer in followers if isinstance(layer, Scale)), None)

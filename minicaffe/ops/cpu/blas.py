@@ -43,17 +43,21 @@ class Tiles(NamedTuple):
     """A product in pieces of one or more calls each.
 
     A row of `calls`: rows, columns and depth; where a, b, out and what is added to them begin; whether to keep what is
-    in out. The calls of a piece are those from first[piece] to first[piece + 1].
+    in out. The calls of a piece are those from first[piece] to first[piece + 1]; it takes about `each` multiplications.
     """
 
-    order: Order
+    order: tuple[int, ...]
     first: Any
     calls: Any
+    pieces: int
+    each: int
 
 
 def tiles(order: Order, pieces: Sequence[Sequence[tuple[int, ...]]]) -> Tiles:
     first = np.cumsum([0, *(len(piece) for piece in pieces)])
-    return Tiles(order, first, np.array([call for piece in pieces for call in piece], np.int64).reshape(-1, 8))
+    calls = np.array([call for piece in pieces for call in piece], np.int64).reshape(-1, 8)
+    each = int(calls[0, :3].prod()) * len(calls) // len(pieces)
+    return Tiles(tuple(order), first, calls, len(pieces), each)
 
 
 def multiply(plan: Tiles, a: Any, b: Any, out: Any, along: int = NEITHER, finish: tuple[Any, ...] = ()) -> None:
@@ -62,11 +66,10 @@ def multiply(plan: Tiles, a: Any, b: Any, out: Any, along: int = NEITHER, finish
     `finish` is what happens to a tile while it is in the cache: gain, bias and floor of EACH_ROW or EACH_COLUMN.
     """
     flat, function = out.reshape(-1), gemm_address(out.dtype.char)
-    each = plan.calls[0, :3].prod() * len(plan.calls) // (len(plan.first) - 1)
     with one_thread():
         threads.run(
-            _multiply, len(plan.first) - 1, MULTIPLICATIONS // max(int(each), 1) + 1,
-            function, tuple(plan.order), plan.first, plan.calls, a.ctypes.data, b.ctypes.data, flat,
+            _multiply, plan.pieces, MULTIPLICATIONS // max(plan.each, 1) + 1,
+            function, plan.order, plan.first, plan.calls, a.ctypes.data, b.ctypes.data, flat,
             along, *(finish or (flat[:0], flat[:0], out.dtype.type(0))),
         )  # fmt: skip
 

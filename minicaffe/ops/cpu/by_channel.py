@@ -11,17 +11,15 @@ from typing import Any
 import numba
 import numpy as np
 
-from minicaffe.ops import im2col
 from minicaffe.ops.convolution import Geometry
+from minicaffe.ops.cpu.im2col import inside
 from minicaffe.ops.cpu.images import Finish
-from minicaffe.ops.cpu.kernel import called, integers, kernel
+from minicaffe.ops.cpu.kernel import integers, kernel
 from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.threads import run
 
 # Below this many multiplications a thread costs more than it saves.
 PRODUCTS = 1 << 19
-
-_inside = called(im2col.inside)
 
 
 def conv(x: Any, W: Any, finish: Finish, g: Geometry, out: Any) -> None:
@@ -71,7 +69,7 @@ def _conv(lo: int, hi: int, team: Any, x: Any, W: Any, gain: Any, b: Any, floor:
                 if row < 0 or row >= H:
                     continue
                 for kx in range(kw):
-                    first, last = _inside(kx * dw - pw, sw, width, w)
+                    first, last = inside(kx * dw - pw, sw, width, w)
                     value = W[(k * kh + ky) * kw + kx]
                     source = np.uintp(((n * C + c) * H + row) * width + first * sw + kx * dw - pw)
                     if sw == 1:
@@ -101,7 +99,7 @@ def _conv_backward_data(lo: int, hi: int, team: Any, dy: Any, W: Any, x: Any, nu
                     if row < 0 or row >= H:
                         continue
                     for kx in range(kw):
-                        first, last = _inside(kx * dw - pw, sw, width, w)
+                        first, last = inside(kx * dw - pw, sw, width, w)
                         value = W[(k * kh + ky) * kw + kx]
                         source = np.uintp(((n * K + k) * h + i) * w + first)
                         to = np.uintp((plane * H + row) * width + first * sw + kx * dw - pw)
@@ -134,9 +132,9 @@ def _conv_backward_weights(lo: int, hi: int, team: Any, x: Any, dy: Any, dW: Any
     for k in range(lo, hi):
         c = k // (K // C)
         for ky in range(kh):
-            top, bottom = _inside(ky * dh - ph, sh, H, h)
+            top, bottom = inside(ky * dh - ph, sh, H, h)
             for kx in range(kw):
-                first, last = _inside(kx * dw - pw, sw, width, w)
+                first, last = inside(kx * dw - pw, sw, width, w)
                 total = np.float32(0)
                 for n in range(N):
                     for i in range(top, bottom):

@@ -88,19 +88,9 @@ def _least(x: Any) -> int:
 
 @kernel
 def _by_plane(
-    lo: int,
-    hi: int,
-    team: Any,
-    x: Any,
-    y: Any,
-    kept: Any,
-    mean: Any,
-    factor: Any,
-    gain: Any,
-    bias: Any,
-    keeps: Any,
+    lo: int, hi: int, team: Any, x: Any, y: Any, kept: Any, mean: Any, factor: Any, gain: Any, bias: Any, keeps: Any,
     rectify: Any,
-) -> None:
+) -> None:  # fmt: skip
     if divide(lo, hi, team):
         return
     zero = bias.dtype.type(0)
@@ -126,19 +116,9 @@ def _by_plane(
 
 @kernel
 def _by_row(
-    lo: int,
-    hi: int,
-    team: Any,
-    x: Any,
-    y: Any,
-    kept: Any,
-    mean: Any,
-    factor: Any,
-    gain: Any,
-    bias: Any,
-    keeps: Any,
+    lo: int, hi: int, team: Any, x: Any, y: Any, kept: Any, mean: Any, factor: Any, gain: Any, bias: Any, keeps: Any,
     rectify: Any,
-) -> None:
+) -> None:  # fmt: skip
     if divide(lo, hi, team):
         return
     zero = bias.dtype.type(0)

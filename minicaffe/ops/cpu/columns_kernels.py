@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from minicaffe.ops import im2col
 from minicaffe.ops.cpu.gemm import padded_to, panel_of
+from minicaffe.ops.cpu.im2col import inside
 from minicaffe.ops.cpu.kernel import called, kernel
 from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.vector import LANES, along, transpose
 
-_inside = called(im2col.inside)
 _copy = along(lambda vector: (vector,), 1)
 _copy_three = along(lambda *vectors: vectors, 3)
 
@@ -80,7 +79,7 @@ def frame(lo: int, hi: int, team: Any, channels: int, x: Any, passing: Any, out:
     for plane in range(lo, hi):
         first = start + plane // channels * stride + plane % channels * H * W
         for place in range(sh * sw):
-            begin, end = _inside(place % sw - pw, sw, W, columns)
+            begin, end = inside(place % sw - pw, sw, W, columns)
             for row in range(rows):
                 y, to = row * sh + place // sw - ph, ((plane * sh * sw + place) * rows + row) * columns
                 if y < 0 or y >= H:
@@ -148,7 +147,7 @@ def add_columns(rows: Any, positions: Any, col: Any, step: int, x: Any, passing:
     while position < positions[1]:
         n, i, j, run = _run(position, positions[1], passing)
         for kx in range(kw):
-            first, last = _inside(kx * dw - pw, sw, W, w)
+            first, last = inside(kx * dw - pw, sw, W, w)
             a = min(max(first - j, 0), run)
             b = max(min(last - j, run), a)
             for c in range(rows[0] // (kh * kw), rows[1] // (kh * kw)):

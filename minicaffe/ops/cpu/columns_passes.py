@@ -1,7 +1,8 @@
 """Kernels of convolution by columns: each item that threads share is some positions, or some channels, of one pass.
 
 Columns are made, multiplied and done with while they lie in the thread's own cache. What these kernels are given is
-described in `columns_kernels`.
+described in `columns_kernels`. Numbers that they hand on are np.intp(0) and the like: for a literal 0, or False, numba
+would compile what takes it once more, and code called by its address would not fit.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from minicaffe.ops.cpu.threads import run
 # Below this many elements a thread costs more than it saves.
 ELEMENTS = 1 << 19
 
-_inside = called(definition.inside)
+inside = called(definition.inside)
+"""`minicaffe.ops.im2col.inside`, for kernels."""
 
 
 def im2col(
@@ -54,7 +55,7 @@ def _im2col(lo: int, hi: int, team: Any, x: Any, col: Any, numbers: Any) -> None
     N, C, H, W, h, w, kh, kw, sh, sw, ph, pw, dh, dw = numbers
     for row in range(lo, hi):
         c, ky, kx = row // (kh * kw), row // kw % kh, row % kw
-        first, last = _inside(kx * dw - pw, sw, W, w)
+        first, last = inside(kx * dw - pw, sw, W, w)
         for n in range(N):
             for i in range(h):
                 y = i * sh - ph + ky * dh
@@ -84,8 +85,8 @@ def _col2im(lo: int, hi: int, team: Any, col: Any, x: Any, numbers: Any) -> None
     N, C, H, W, h, w, kh, kw, sh, sw, ph, pw, dh, dw = numbers
     for row in range(lo * kh * kw, hi * kh * kw):
         c, ky, kx = row // (kh * kw), row // kw % kh, row % kw
-        first, last = _inside(kx * dw - pw, sw, W, w)
-        top, bottom = _inside(ky * dh - ph, sh, H, h)
+        first, last = inside(kx * dw - pw, sw, W, w)
+        top, bottom = inside(ky * dh - ph, sh, H, h)
         for n in range(N):
             for i in range(top, bottom):
                 source = np.uintp(((row * N + n) * h + i) * w + first)

@@ -100,7 +100,5 @@ class Finish(NamedTuple):
 
     def parts(self, groups: int) -> list[Finish]:
         """Cut it into that of each group of outputs."""
-        if groups == 1:
-            return [self]
-        gains, biases = np.split(self.gain, groups), np.split(self.bias, groups)
+        gains, biases = self.gain.reshape(groups, -1), self.bias.reshape(groups, -1)
         return [Finish(gain, bias, *self[2:]) for gain, bias in zip(gains, biases, strict=True)]

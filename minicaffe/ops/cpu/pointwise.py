@@ -65,7 +65,7 @@ def conv_backward_weights(x: Any, dy: Any, dW: Any, g: Geometry) -> None:
         blas.multiply(_weights_in_tiles(N, g.group, K, C, positions), dy, source, dW)
         return
     plan = _weights_in_parts(N, g.group, K, C, positions)
-    sums = _scratch.take("sums", dW, ((len(plan.first) - 1) // g.group, dW.size))
+    sums = _scratch.take("sums", dW, (plan.pieces // g.group, dW.size))
     blas.multiply(plan, dy, source, sums)
     run(_add_parts, dW.size, ADDED, sums, dW.reshape(-1))
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from minicaffe.ops import im2col
 from minicaffe.ops import pooling as definition
 from minicaffe.ops.arrays import LOWEST
-from minicaffe.ops.cpu.kernel import called, inline, integers, kernel, suits
+from minicaffe.ops.cpu.im2col import inside
+from minicaffe.ops.cpu.kernel import inline, integers, kernel, suits
 from minicaffe.ops.cpu.team import divide
 from minicaffe.ops.cpu.threads import run
 
@@ -22,8 +22,6 @@ ELEMENTS = 1 << 16
 NOTHING = -(1 << 30)
 # A row of fewer outputs is pooled one output after the other.
 NARROW = 16
-
-_inside = called(im2col.inside)
 
 
 def _numbers(x: Any, y: Any, kernel: Pair, stride: Pair, pad: Pair) -> tuple[int, ...]:
@@ -117,7 +115,7 @@ def _max_by_row(plane: Any, i: Any, x: Any, y: Any, mask: Any, lowest: Any, numb
     mask[to : to + np.uintp(w)] = NOTHING
     for row in range(max(i * sh - ph, 0), min(i * sh - ph + kh, H)):
         for kx in range(kw):
-            first, last = _inside(kx - pw, sw, W, w)
+            first, last = inside(kx - pw, sw, W, w)
             start = to + np.uintp(first)
             at = np.uintp((plane * H + row) * W + first * sw + kx - pw)
             tap = np.int32(row * W + kx - pw)  # the index but for j * sw, which comes last
@@ -161,7 +159,7 @@ def _ave(lo: int, hi: int, team: Any, x: Any, y: Any, numbers: Any) -> None:
             continue
         for row in range(max(top, 0), min(top + kh, H)):
             for kx in range(kw):
-                first, last = _inside(kx - pw, sw, W, w)
+                first, last = inside(kx - pw, sw, W, w)
                 to = np.uintp(i * w + first)
                 at = np.uintp((i // h * H + row) * W + first * sw + kx - pw)
                 for j in range(np.uintp(last - first)):
@@ -187,7 +185,7 @@ def _ave_backward(lo: int, hi: int, team: Any, share: Any, dx: Any, numbers: Any
             continue
         for row in range(max(top, 0), min(top + kh, H)):
             for kx in range(kw):
-                first, last = _inside(kx - pw, sw, W, w)
+                first, last = inside(kx - pw, sw, W, w)
                 at = np.uintp(i * w + first)
                 to = np.uintp((i // h * H + row) * W + first * sw + kx - pw)
                 for j in range(np.uintp(last - first)):

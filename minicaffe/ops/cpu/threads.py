@@ -67,7 +67,7 @@ class _Crew:
         fields = fields[-fields.ctypes.data % team.LINE // 8 :]
         fields[team.GATE // 8] = team.CLOSED
         _boards.append(fields)
-        self.fields, self.places = fields, fields[team.FIELDS * line :: line]
+        self.places = fields[team.FIELDS * line :: line]
         self.wanted = fields[team.FIELDS * line + team.LEAVE // 8 :: line]
         self.away, self.called = team.AWAY, team.CALLED
         self.address: int = fields.ctypes.data
@@ -112,11 +112,11 @@ class _Office:
     """Where the crew of this process is found."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.crew: _Crew | None = None
+        self.open()
 
     def open(self) -> None:
-        self.__init__()  # type: ignore[misc]
+        self.lock = threading.Lock()
+        self.crew: _Crew | None = None
 
 
 _office = _Office()

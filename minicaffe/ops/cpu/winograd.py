@@ -135,15 +135,22 @@ def _codes() -> tuple[int, int, int]:
     return weights, multiply_code(), outputs
 
 
-def _convolve_few(source: Part, weights: Weights, finish: Finish, pad: Pair, target: Part) -> None:
-    C, K, tiles = source.channels, target.channels, _count(target)
-    V_step = _rounded(C) + SKEW
-    V_plane = tiles * V_step + SKEW
-    V = room("inputs", 36 * V_plane)
+def _inputs(source: Part, pad: Pair, target: Part) -> tuple[Any, int, int]:
+    """Transform all inputs, threads sharing the channels; return them, and their steps between planes and tiles."""
+    C, tiles = source.channels, _count(target)
+    step = _rounded(C) + SKEW
+    plane = tiles * step + SKEW
+    V = room("inputs", 36 * plane)
     run(
         kernels.transform_inputs, _vectors(C), LEAST // tiles,
-        (0, tiles), source.flat, _image(source, *pad), _tiles(target), _stage(), V, 0, V_step, V_plane,
+        (0, tiles), source.flat, _image(source, *pad), _tiles(target), _stage(), V, 0, step, plane,
     )  # fmt: skip
+    return V, plane, step
+
+
+def _convolve_few(source: Part, weights: Weights, finish: Finish, pad: Pair, target: Part) -> None:
+    C, K, tiles = source.channels, target.channels, _count(target)
+    V, V_plane, V_step = _inputs(source, pad, target)
     vectors = 3 if _vectors(K) >= 8 * 3 else 2
     turns = math.ceil(36 * C * vectors * LANES / TRANSFORMED)
     most = math.ceil(C / turns)
@@ -187,13 +194,10 @@ def _convolve_blocks(source: Part, U: Any, U_plane: int, finish: Finish, pad: Pa
 
 def _convolve_steps(source: Part, U: Any, U_plane: int, finish: Finish, pad: Pair, target: Part) -> None:
     C, K, tiles = source.channels, target.channels, _count(target)
-    V_step, M_step = _rounded(C) + SKEW, padded(K) + SKEW
-    V_plane, M_plane = tiles * V_step + SKEW, tiles * M_step + SKEW
-    V, M = room("inputs", 36 * V_plane), room("products", 36 * M_plane)
-    run(
-        kernels.transform_inputs, _vectors(C), LEAST // tiles,
-        (0, tiles), source.flat, _image(source, *pad), _tiles(target), _stage(), V, 0, V_step, V_plane,
-    )  # fmt: skip
+    V, V_plane, V_step = _inputs(source, pad, target)
+    M_step = padded(K) + SKEW
+    M_plane = tiles * M_step + SKEW
+    M = room("products", 36 * M_plane)
     run(
         multiply, 36, 1,
         (tiles, padded(K) // LANES, C), V, 0, (V_plane, LANES * V_step, V_step, 1), U, 0, (U_plane, C),
